@@ -1,0 +1,245 @@
+"""Every setting a user can change, one frozen dataclass a stage; the app's controls and the command line's flags derive from them.
+
+Only what changes a result is here. Each dataclass holds what matters to its stage, so that the cache can key a stage's
+product on that dataclass alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmo.errors import SettingsError
+
+PRESETS = ("lite", "paper")
+
+
+def option(
+    default: Any,
+    label: str,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    step: float | None = None,
+    choices: tuple[str, ...] = (),
+    flag: str = "",
+    advanced: bool = False,
+) -> Any:
+    """A dataclass field that carries what a control or flag needs: label, help, range, and the flag's name."""
+    metadata = {
+        "label": label,
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "step": step,
+        "choices": choices,
+        "flag": flag,
+        "advanced": advanced,
+    }
+    return field(default=default, metadata=metadata)
+
+
+def _check_ranges(settings: Any) -> None:
+    for spec in dataclasses.fields(settings):
+        value, meta = getattr(settings, spec.name), spec.metadata
+        if value is None or not meta:
+            continue
+        if meta["choices"] and value not in meta["choices"]:
+            raise SettingsError(f"{meta['label']} is {value!r}. Choose one of {', '.join(meta['choices'])}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        low, high = meta["minimum"], meta["maximum"]
+        if value != value or (low is not None and value < low) or (high is not None and value > high):
+            limits = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
+            raise SettingsError(f"{meta['label']} is {value!r}. Give a value {limits}.")
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Which frames of the clip are used, and at what size."""
+
+    efficiency: bool = option(
+        True,
+        "Efficiency mode",
+        "At most 100 frames, spread evenly over the clip, and at most 1000 px on the longer side.",
+        flag="--efficiency",
+    )
+    max_frames: int = option(
+        0,
+        "Maximum frames",
+        "Use at most this many frames, spread evenly; 0 = no limit.",
+        minimum=0,
+        maximum=2000,
+        step=1,
+        flag="--max-frames",
+    )
+    max_side: int = option(
+        0, "Maximum side", "Shrink frames to this longer side in pixels; 0 = no limit.", minimum=0, maximum=4096, step=16, flag="--max-side"
+    )
+    start_s: float = option(0.0, "Start", "Skip this many seconds at the start.", minimum=0, maximum=86400, step=0.1, flag="--start")
+    length_s: float = option(0.0, "Length", "Use this many seconds; 0 = to the end.", minimum=0, maximum=86400, step=0.1, flag="--seconds")
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
+@dataclass(frozen=True)
+class QuerySettings:
+    """On which frames tracks start and features are computed."""
+
+    stride: int = option(
+        10,
+        "Query-frame stride",
+        "Tracks start on every n-th frame; smaller is better and slower.",
+        minimum=1,
+        maximum=100,
+        step=1,
+        flag="--stride",
+    )
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
+@dataclass(frozen=True)
+class TrackSettings:
+    """How many points are tracked."""
+
+    max_tracks: int = option(
+        5000,
+        "Maximum tracks",
+        "Trajectories kept, drawn at random from the grids of all query frames.",
+        minimum=100,
+        maximum=100000,
+        step=100,
+        advanced=True,
+    )
+    seed: int = option(
+        0, "Seed", "Seeds everything random; the same seed gives the same result.", minimum=0, maximum=2**31 - 1, step=1, flag="--seed"
+    )
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """When a track counts as moving."""
+
+    threshold: float | None = option(
+        None,
+        "Motion threshold",
+        "Probability above which a track moves; auto adapts to the clip and can say that nothing moves.",
+        minimum=0.0,
+        maximum=1.0,
+        step=0.01,
+        flag="--threshold",
+    )
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """What becomes an object."""
+
+    max_objects: int = option(
+        10, "Maximum objects", "Keep at most this many objects, the largest first.", minimum=1, maximum=255, step=1, advanced=True
+    )
+    min_area: float = option(
+        0.0005,
+        "Minimum area",
+        "Drop objects that cover less than this share of the frame on average.",
+        minimum=0.0,
+        maximum=0.5,
+        step=0.0001,
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run. `preset` picks the model of every stage."""
+
+    preset: str = option(
+        "lite", "Preset", "lite runs anywhere without a download; paper uses the published models.", choices=PRESETS, flag="--preset"
+    )
+    frames: FrameSettings = field(default_factory=FrameSettings)
+    query: QuerySettings = field(default_factory=QuerySettings)
+    tracks: TrackSettings = field(default_factory=TrackSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
+    masks: MaskSettings = field(default_factory=MaskSettings)
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, for run.json and for keys."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Inverse of `to_dict`. Unknown names are a SettingsError that lists the known ones."""
+        defaults = cls()
+        arguments: dict[str, Any] = {}
+        for name, value in values.items():
+            if name not in _names(cls):
+                raise SettingsError(f"Unknown setting {name!r}. Known are {', '.join(_names(cls))}.")
+            if isinstance(value, Mapping):
+                group = type(getattr(defaults, name))
+                unknown = sorted(set(value) - set(_names(group)))
+                if unknown:
+                    raise SettingsError(f"Unknown setting {name}.{unknown[0]}. Known are {', '.join(_names(group))}.")
+                value = group(**value)
+            arguments[name] = value
+        return cls(**arguments)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting as a control or flag sees it."""
+
+    path: tuple[str, ...]
+    default: Any
+    label: str
+    help: str
+    minimum: float | None
+    maximum: float | None
+    step: float | None
+    choices: tuple[str, ...]
+    flag: str
+    advanced: bool
+
+
+def iter_options() -> Iterator[Option]:
+    """All options of `Settings` in order; `path` is ("preset",) or (group, name)."""
+    defaults = Settings()
+    for spec in dataclasses.fields(Settings):
+        if spec.metadata:
+            yield Option((spec.name,), getattr(defaults, spec.name), **spec.metadata)
+            continue
+        group = getattr(defaults, spec.name)
+        for sub in dataclasses.fields(group):
+            yield Option((spec.name, sub.name), getattr(group, sub.name), **sub.metadata)
+
+
+def with_values(settings: Settings, values: Mapping[tuple[str, ...], Any]) -> Settings:
+    """A copy of `settings` with the options at the given paths replaced."""
+    changed = settings.to_dict()
+    for path, value in values.items():
+        target = changed
+        for name in path[:-1]:
+            target = target[name]
+        target[path[-1]] = value
+    return Settings.from_dict(changed)
+
+
+def _names(kind: type) -> list[str]:
+    return [spec.name for spec in dataclasses.fields(kind)]
