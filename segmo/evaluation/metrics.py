@@ -65,7 +65,7 @@ def statistics(values: Sequence[float] | Values) -> Statistics:
     """Mean, recall and decay of per-frame values.
 
     Neighbouring quarters share a frame, as published. The published code keeps the edges of the quarters in 8 bits, so that
-    its decay is wrong from 256 frames on; here it is right.
+    its decay is wrong from 256 frames on; here it is right. NaN is left out of the means and not above 0.5 in the recall.
 
     Raises:
         ProductError: there are no values.
@@ -74,8 +74,8 @@ def statistics(values: Sequence[float] | Values) -> Statistics:
     if series.ndim != 1 or not series.size:
         raise ProductError(f"Statistics need a list of at least one value, not shape {series.shape}. Evaluate at least one frame.")
     edges = np.round(np.linspace(1, len(series), 5) + 1e-10).astype(int) - 1
-    decay = series[: edges[1] + 1].mean() - series[edges[3] :].mean()
-    return Statistics(float(series.mean()), float((series > 0.5).mean()), float(decay))
+    decay = _mean(series[: edges[1] + 1]) - _mean(series[edges[3] :])
+    return Statistics(_mean(series), float((series > 0.5).mean()), decay)
 
 
 def tolerance_px(hw: Sequence[int], tolerance: float = BOUNDARY_TOLERANCE) -> float:
@@ -131,6 +131,11 @@ def _window(mask: Bool) -> tuple[slice, slice]:
 
 def _areas(masks: Bool) -> Values:
     return np.array([np.count_nonzero(mask) for mask in masks], np.float64)
+
+
+def _mean(values: Values) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _without_void(pred: Bool, gt: Bool, void: Bool | None) -> tuple[Bool, Bool]:
