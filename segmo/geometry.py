@@ -1,0 +1,92 @@
+"""Resizing, sampling and coordinate conventions, shared by stages and networks.
+
+Pixel (x, y) of an image has its *centre* at (x, y), so an image of width W covers the interval [-0.5, W - 0.5]. A grid
+that covers the same picture with other sizes is aligned at these borders, not at the outer pixel centres: that is what cv2.resize does
+and what torch calls `align_corners=False`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.types import Float, UInt8
+
+
+def fit_side(hw: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """Height and width (pixels) shrunk so that the longer side is `max_side`; unchanged where it is not longer, or `max_side` is 0.
+
+    Both sides are multiplied and truncated as in the paper's code, but in integers: the longer side is `max_side` exactly.
+    """
+    longer = max(hw)
+    if max_side <= 0 or longer <= max_side:
+        return hw
+    return max(1, hw[0] * max_side // longer), max(1, hw[1] * max_side // longer)
+
+
+def resize_image(image: npt.NDArray[Any], hw: tuple[int, int]) -> npt.NDArray[Any]:
+    """An (H, W) or (H, W, C) image of uint8, uint16 or float32 at another size; the input itself where the size is the same.
+
+    Area interpolation where a side shrinks (no aliasing), bilinear where both grow.
+    """
+    if image.shape[:2] == hw:
+        return image
+    shrinks = hw[0] < image.shape[0] or hw[1] < image.shape[1]
+    resized: npt.NDArray[Any] = cv2.resize(image, (hw[1], hw[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return resized.reshape(*hw, *image.shape[2:])
+
+
+def resize_map(values: Float, hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """An (h, w) or (h, w, C) map of any float type at another size, as float32; interpolated like `resize_image`."""
+    return resize_image(np.ascontiguousarray(values, np.float32), hw)
+
+
+def resize_labels(labels: UInt8, hw: tuple[int, int]) -> UInt8:
+    """(T, H, W) images of object ids at another size, with smooth outlines instead of a staircase of enlarged pixels.
+
+    Each object's share of a pixel is interpolated on its own; the largest share, background included, wins the pixel, the lower id on
+    a tie. Needs memory for a few float maps of one frame, whatever the number of frames or objects.
+    """
+    if labels.shape[1:] == hw:
+        return labels
+    resized = np.zeros((len(labels), *hw), np.uint8)
+    for source, target in zip(labels, resized, strict=True):
+        best = None
+        for label in np.flatnonzero(np.bincount(source.ravel(), minlength=256)):
+            share = resize_image((source == label).astype(np.float32), hw)
+            if best is None:
+                best = share
+                target[:] = label
+                continue
+            wins = share > best
+            target[wins] = label
+            np.maximum(best, share, out=best)
+    return resized
+
+
+def rescale_points(xy: Float, from_hw: tuple[int, int], to_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """(..., 2) positions (x, y) on one pixel grid as positions on another grid that covers the same picture."""
+    scale = np.array([to_hw[1] / from_hw[1], to_hw[0] / from_hw[0]], np.float32)
+    return ((np.asarray(xy, np.float32) + 0.5) * scale - 0.5).astype(np.float32)
+
+
+def sample_map(values: Float, xy: Float, frame_hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Bilinear values of an (h, w) or (h, w, C) map that covers a frame at (N, 2) positions (x, y) in pixels of that frame.
+
+    Positions outside the picture take the value at its border. Returns (N,) or (N, C) float32.
+    """
+    source = np.ascontiguousarray(values, np.float32)
+    points = rescale_points(xy, frame_hw, source.shape[:2])
+    height, width = source.shape[:2]
+    x, y = np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
+    left, top = np.minimum(x.astype(np.int64), max(width - 2, 0)), np.minimum(y.astype(np.int64), max(height - 2, 0))
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    shape = (len(points),) + (1,) * (source.ndim - 2)
+    u, v = (x - left).reshape(shape).astype(np.float32), (y - top).reshape(shape).astype(np.float32)
+    upper = source[top, left] * (1 - u) + source[top, right] * u
+    lower = source[bottom, left] * (1 - u) + source[bottom, right] * u
+    mixed: npt.NDArray[np.float32] = upper * (1 - v) + lower * v
+    return mixed

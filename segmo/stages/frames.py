@@ -1,0 +1,128 @@
+"""Which frames of a source are used, and at what size.
+
+Efficiency mode follows the paper's code: at most 100 frames, at most 1000 pixels on the longer side, area interpolation. The
+published code takes every `total // 100`-th frame and stops after 100, which loses the end of the clip: half of it at 199 frames. Here
+frame i of n is `i * total // n`, the same wherever n divides the total, and evenly over the whole clip everywhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segmo.errors import VideoError
+from segmo.geometry import fit_side, resize_image
+from segmo.settings import FrameSettings
+from segmo.types import Clip, Float, Int, Steps
+from segmo.video import Source, VideoInfo, open_source
+
+VERSION = 1
+
+EFFICIENT_FRAMES = 100
+EFFICIENT_SIDE = 1000
+
+
+@dataclass(frozen=True)
+class FramePlan:
+    """What sampling will use, known before anything is decoded."""
+
+    frame_count: int
+    """Frames that will be used."""
+    source_frame_count: int
+    """Frames there are between start and end of the wanted part."""
+    hw: tuple[int, int]
+    """Height and width the frames will have, in pixels."""
+    source_hw: tuple[int, int]
+    """Height and width of the source as displayed."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that the sampled frames take."""
+        return self.frame_count * self.hw[0] * self.hw[1] * 3
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out, in sentences for the user."""
+        notes = []
+        if self.frame_count < self.source_frame_count:
+            notes.append(f"Used {self.frame_count} of {self.source_frame_count} frames, evenly spread.")
+        if self.hw != self.source_hw:
+            notes.append(f"Frames were shrunk from {self.source_hw[1]}x{self.source_hw[0]} to {self.hw[1]}x{self.hw[0]}.")
+        return tuple(notes)
+
+
+def sampled_indices(total: int, settings: FrameSettings) -> Int:
+    """(n,) indices of the frames used of `total`: all of them, or as many as the settings allow, evenly over the whole clip."""
+    limits = [limit for limit in (EFFICIENT_FRAMES if settings.efficiency else 0, settings.max_frames) if limit]
+    used = min([total, *limits])
+    return np.arange(used, dtype=np.int64) * total // max(used, 1)
+
+
+def working_hw(hw: tuple[int, int], settings: FrameSettings) -> tuple[int, int]:
+    """Height and width at which frames of a source of size `hw` are used."""
+    return fit_side(fit_side(hw, EFFICIENT_SIDE if settings.efficiency else 0), settings.max_side)
+
+
+def plan(info: VideoInfo, settings: FrameSettings) -> FramePlan:
+    """What `sample_frames` will use, as far as it can be told without the timestamps of the source (exact at a constant rate)."""
+    timestamps = np.arange(info.frame_count, dtype=np.float64) * (info.duration_s / info.frame_count)
+    total = len(_wanted_part(timestamps, settings))
+    return FramePlan(len(sampled_indices(total, settings)), total, working_hw(info.hw, settings), info.hw)
+
+
+def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
+    """Read the sampled frames of a video file or image folder.
+
+    Raises:
+        VideoError: the source cannot be decoded, or gives fewer than the two frames that motion needs.
+    """
+    opened = open_source(source)
+    part = _wanted_part(opened.timestamps_s, settings)
+    indices = part[sampled_indices(len(part), settings)]
+    planned = FramePlan(len(indices), len(part), working_hw(opened.info.hw, settings), opened.info.hw)
+    _check_enough(opened, len(part), planned, settings)
+    frames = np.empty((len(indices), *planned.hw, 3), np.uint8)
+    kept: list[int] = []
+    for index, frame in opened.read(indices.tolist()):
+        frames[len(kept)] = resize_image(frame, planned.hw)
+        kept.append(index)
+        yield len(kept) / len(indices)
+    notes = [*opened.info.notes, *planned.notes]
+    if len(kept) < len(indices):
+        notes.append(f"{len(indices) - len(kept)} of the {len(indices)} frames could not be decoded and were left out.")
+    if len(kept) < 2:
+        raise VideoError(f"Only {len(kept)} frame of {source} could be decoded, and motion needs at least 2. Copy or export it again.")
+    return Clip(
+        frames=frames[: len(kept)],
+        timestamps_s=opened.timestamps_s[kept],
+        source_indices=np.array(kept, np.int64),
+        names=tuple(opened.names[index] for index in kept),
+        source_hw=opened.info.hw,
+        source_frame_count=len(part),
+        source_fps=opened.info.fps,
+        notes=tuple(notes),
+    )
+
+
+def _wanted_part(timestamps_s: Float, settings: FrameSettings) -> Int:
+    """Indices of the frames between start and start + length."""
+    late = timestamps_s >= settings.start_s - 1e-6
+    early = timestamps_s < settings.start_s + settings.length_s - 1e-6 if settings.length_s else np.ones_like(late)
+    return np.flatnonzero(late & early)
+
+
+def _check_enough(opened: Source, available: int, planned: FramePlan, settings: FrameSettings) -> None:
+    if planned.frame_count >= 2:
+        return
+    info = opened.info
+    if info.frame_count < 2:
+        raise VideoError("The source has a single frame, and motion needs at least 2. Give a video or a folder of several images.")
+    if available >= 2:
+        raise VideoError(f"Maximum frames is {settings.max_frames}, and motion needs at least 2. Raise it, or set it to 0 for no limit.")
+    span = f"from {settings.start_s:g} s" + (f" for {settings.length_s:g} s" if settings.length_s else "")
+    raise VideoError(
+        f"The part {span} holds {available} of the {info.frame_count} frames, and motion needs at least 2. "
+        f"Choose start and length within the {info.duration_s:.2f} s of the clip."
+    )

@@ -1,0 +1,78 @@
+"""What every kind of source has in common: its description, its contract, its errors, and the turning of pictures."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from segmo.errors import VideoError
+from segmo.types import UInt8
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known about a source without decoding more than its first frame."""
+
+    hw: tuple[int, int]
+    """Height and width in pixels as displayed: after rotation, with square pixels."""
+    frame_count: int
+    fps: float
+    """Mean rate in frames a second."""
+    duration_s: float
+    codec: str
+    rotation: int
+    """Degrees, clockwise, by which the stored picture is turned for display: 0, 90, 180 or 270."""
+    has_audio: bool
+    is_folder: bool
+    notes: tuple[str, ...] = ()
+    """What could not be read, in sentences for the user."""
+
+
+class Source(Protocol):
+    """An opened video or image folder."""
+
+    info: VideoInfo
+    timestamps_s: npt.NDArray[np.float64]
+    """(frame_count,) seconds from the first frame, strictly increasing."""
+    names: tuple[str, ...]
+    """frame_count distinct names."""
+
+    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
+        """(index, RGB (H, W, 3)) of the frames at increasing indices, in order; those that cannot be decoded are left out."""
+        ...
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of the system and of ffmpeg into ours."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise VideoError(f"There is no file {path}. Check the spelling of the path.") from error
+    except PermissionError as error:
+        raise VideoError(f"{path} may not be read ({error.strerror}). Change its permissions.") from error
+    except (av.error.FFmpegError, OSError, ValueError, SyntaxError) as error:
+        raise VideoError(f"{path.name} is not a video that can be decoded ({error}). Convert it to MP4 (H.264) and try again.") from error
+
+
+def over_black(rgba: UInt8) -> UInt8:
+    alpha = rgba[..., 3:].astype(np.uint16)
+    return ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
+
+
+def turned(image: UInt8, turn: npt.NDArray[np.int64]) -> UInt8:
+    """An image as displayed under a matrix of quarter turns and mirrors."""
+    if turn[0, 0] == 0:
+        image = image.swapaxes(0, 1)
+    if turn[0].sum() < 0:
+        image = image[:, ::-1]
+    if turn[1].sum() < 0:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
