@@ -1,1 +1,33 @@
-"""segmo finds and segments everything that moves in a video, whatever the camera does."""
+"""segmo finds and segments everything that moves in a video, whatever the camera does.
+
+import segmo
+result = segmo.segment("clip.mp4", segmo.Settings())
+result.masks.labels  # (T, H, W): 0 = background, otherwise the id of the object
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segmo.pipeline import Result, StageEvent, run, segment
+    from segmo.settings import Settings
+
+__version__ = "0.1.0"
+__all__ = ["Result", "Settings", "StageEvent", "__version__", "run", "segment"]
+
+_HOMES = {
+    "Result": "segmo.pipeline",
+    "Settings": "segmo.settings",
+    "StageEvent": "segmo.pipeline",
+    "run": "segmo.pipeline",
+    "segment": "segmo.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when first used: `import segmo` must stay instant.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

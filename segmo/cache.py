@@ -223,7 +223,7 @@ class KeyLock:
             log.warning("No lock in the cache (%s); two processes may compute the same.", error)
         return True
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let others have it; harmless where it is not held."""
         if self._lock:
             self._lock.release()
@@ -233,7 +233,7 @@ class KeyLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        self.close()
 
 
 class StageCache:

@@ -1,0 +1,324 @@
+"""The chain of stages: which product is needed when, what its key depends on, and what is told while it runs.
+
+`CHAIN` is the whole plan, a row a product. `run` walks it and yields StageEvents; a product found in the cache is mapped and nothing
+is loaded for it. Flow and motion evidence are made only when a product that reads them is missing. To stop, close the generator: the
+running stage ends at its next yield, and finished products stay in the cache.
+
+    for event in run(Path("clip.mp4"), Settings()):
+        print(event.stage, event.status, event.fraction)
+    result = segment("clip.mp4")    # the same in one call
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from segmo.cache import StageCache
+from segmo.errors import DeviceError, SegmoError
+from segmo.settings import Settings
+from segmo.stages import depth, features, flow, frames, masks, motion, tracks
+from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
+from segmo.video import content_hash
+from segmo.zoo.presets import find_preset
+from segmo.zoo.store import ModelStore
+
+log = logging.getLogger(__name__)
+
+STAGES = ("frames", "flow", "depth", "tracks", "features", "motion", "masks")
+"""The stages as events name them, in order."""
+
+_POLL_S = 0.1
+_LONGEST_WAIT_S = 900.0  # another process that computes the same may have been suspended; then computing twice is better than waiting
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """What just happened to a stage."""
+
+    stage: str
+    """One of `STAGES`."""
+    status: str
+    """`started`, `progress`, `cached` or `done`. A stage starts and then is done, or is cached; flow may not occur at all."""
+    fraction: float
+    """How much of the stage is done, in [0, 1]."""
+    seconds: float
+    """Since the stage started."""
+    product: Any = None
+    """What the stage made, with `cached` and `done`."""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """How a product came about, for run.json."""
+
+    stage: str
+    model: str
+    """Identity of the model; empty without one."""
+    seconds: float
+    cached: bool
+    key: str
+    """Of the product in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything a run made."""
+
+    source: Path
+    settings: Settings
+    clip: Clip
+    flow: FlowFields | None
+    """None where no stage needed it, as when all came from the cache."""
+    depth: DepthMaps
+    tracks: Tracks
+    features: FeatureMaps
+    labels: MotionLabels
+    masks: ObjectMasks
+    stages: tuple[StageRecord, ...]
+    """One record a stage that was run or read, in order."""
+    problem: str = ""
+    """What went wrong with the cache, if anything."""
+
+    @property
+    def evidence(self) -> MotionEvidence:
+        """What the motion labels were decided from."""
+        return self.labels.evidence
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All notes of all stages, in order and without repeats, for the user."""
+        products = (self.clip, self.depth, self.evidence, self.labels, self.masks)
+        notes = [note for product in products for note in product.notes] + [self.problem]
+        return tuple(dict.fromkeys(note for note in notes if note))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One product of the chain."""
+
+    name: str
+    kind: type[Any]
+    version: int
+    role: str
+    """Role of its model; empty without one."""
+    inputs: tuple[str, ...]
+    settings: Callable[[Settings], Mapping[str, Any]]
+    """The settings that its key depends on."""
+    compute: Callable[[_Run, Any], Steps[Any]]
+    """Makes it from the run so far and its model."""
+    on_demand: bool = False
+    """Whether it is made or read only when a product that reads it is missing."""
+
+    @property
+    def stage(self) -> str:
+        """The stage it is part of, as events name it."""
+        return "motion" if self.name in ("evidence", "labels") else self.name
+
+
+def run(
+    source: Path | str, settings: Settings, *, cache: StageCache | None = None, store: ModelStore | None = None
+) -> Generator[StageEvent, None, Result]:
+    """Run all stages on a video file or image folder, telling what happens.
+
+    Args:
+        source: the video file or image folder.
+        settings: what to do; its preset picks the models.
+        cache: where products are looked up and kept; the default cache if None.
+        store: where models come from; a store of its own if None.
+
+    Raises:
+        SegmoError: a stage failed; the message begins with its name. The class tells the kind of error, as `segmo.errors` lists.
+    """
+    if cache is None:
+        with StageCache() as opened:
+            return (yield from run(source, settings, cache=opened, store=store))
+    current = _Run(Path(source), settings, cache, store or ModelStore())
+    for task in CHAIN:
+        if not task.on_demand:
+            yield from current.obtain(task)
+    names = ("depth", "tracks", "features", "labels", "masks")
+    products = {name: current[name] for name in names}
+    return Result(
+        current.source,
+        settings,
+        clip=current["frames"],
+        flow=current.products.get("flow"),
+        stages=tuple(current.records),
+        problem=cache.problem,
+        **products,
+    )
+
+
+def segment(
+    source: Path | str, settings: Settings | None = None, *, cache: StageCache | None = None, store: ModelStore | None = None
+) -> Result:
+    """Segment everything that moves: `run` in one call, without events."""
+    steps = run(source, settings or Settings(), cache=cache, store=store)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+class _Run:
+    """One run in progress: the keys of all products, and the products made or read so far."""
+
+    def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore) -> None:
+        self.source, self.settings, self.cache, self.store = source, settings, cache, store
+        self.preset = find_preset(settings.preset)
+        self.products: dict[str, Any] = {}
+        self.records: list[StageRecord] = []
+        self.keys = self._plan_keys()
+        self._started: dict[str, float] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.products[name]
+
+    def flow_for(self, role: str) -> FlowFields | None:
+        """Flow where the model of a role reads it, else None: no model sees what its key does not cover."""
+        return self.products["flow"] if self._needs_flow(role) else None
+
+    def obtain(self, task: _Task) -> Generator[StageEvent, None, None]:
+        """Read a product from the cache, or make it after what it needs."""
+        began = time.perf_counter()
+        cached = self._read(task)
+        if not cached:
+            for needed in CHAIN:
+                if needed.on_demand and needed.name in self._inputs(task) and needed.name not in self.products:
+                    yield from self.obtain(needed)
+            if task.stage not in self._started:
+                self._started[task.stage] = time.perf_counter()
+                yield StageEvent(task.stage, "started", 0.0, 0.0)
+            began = self._started[task.stage]
+            cached = yield from self._make(task)
+        if task.name != "evidence":  # the labels that follow report for the whole motion stage
+            seconds = time.perf_counter() - began
+            self.records.append(StageRecord(task.stage, self._identity(task), round(seconds, 3), cached, self.keys[task.name]))
+            yield StageEvent(task.stage, "cached" if cached else "done", 1.0, seconds, self.products[task.name])
+
+    def _read(self, task: _Task) -> bool:
+        product = self.cache.get(self.keys[task.name], task.kind)
+        if product is not None:
+            self.products[task.name] = product
+        return product is not None
+
+    def _make(self, task: _Task) -> Generator[StageEvent, None, bool]:
+        """Make a product, or wait for whoever is making it; returns whether it came from the cache after all."""
+        began = time.perf_counter()
+        with closing(self.cache.lock(self.keys[task.name])) as lock:
+            while not lock.acquire(_POLL_S) and time.perf_counter() - began < _LONGEST_WAIT_S:
+                yield StageEvent(task.stage, "progress", 0.0, time.perf_counter() - self._started[task.stage])
+            if self._read(task):
+                return True
+            with _errors_named(task.stage):
+                product = yield from self._compute(task)
+                self.products[task.name] = self.cache.put(self.keys[task.name], product)
+        return False
+
+    def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:
+        model = self.store.get(task.role, self.preset.model(task.role)) if task.role else None
+        with closing(task.compute(self, model)) as steps:
+            while True:
+                try:
+                    fraction = next(steps)
+                except StopIteration as stop:
+                    return stop.value
+                yield StageEvent(task.stage, "progress", fraction, time.perf_counter() - self._started[task.stage])
+
+    def _plan_keys(self) -> dict[str, str]:
+        """The keys of all products: they depend on the source, the settings and the models' identities, not on any product."""
+        with _errors_named("frames"):
+            keys = {"source": content_hash(self.source)}
+        for task in CHAIN:
+            inputs = [keys[name] for name in self._inputs(task)]
+            keys[task.name] = self.cache.key(task.name, task.version, self._identity(task), task.settings(self.settings), inputs)
+        return keys
+
+    def _inputs(self, task: _Task) -> tuple[str, ...]:
+        return (*task.inputs, "flow") if self._needs_flow(task.role) and task.name != "labels" else task.inputs
+
+    def _needs_flow(self, role: str) -> bool:
+        return role != "" and self.store.needs_flow(role, self.preset.model(role))
+
+    def _identity(self, task: _Task) -> str:
+        return self.store.identity(task.role, self.preset.model(task.role)) if task.role else ""
+
+
+@contextmanager
+def _errors_named(stage: str) -> Iterator[None]:
+    """Make every error tell in which stage it happened, as a SegmoError."""
+    try:
+        yield
+    except SegmoError as error:
+        raise type(error)(f"Stage {stage}: {error}") from error
+    except MemoryError as error:
+        raise DeviceError(f"Stage {stage}: this machine ran out of memory. Use a smaller maximum side or fewer frames.") from error
+    except Exception as error:
+        log.exception("Stage %s failed.", stage)
+        what = f"Stage {stage} failed unexpectedly: {type(error).__name__}: {error}."
+        raise SegmoError(f"{what} Try other settings, and report this as a bug with the clip and the command.") from error
+
+
+def _nothing(_: Settings) -> dict[str, Any]:
+    return {}
+
+
+def _frames(run: _Run, _: None) -> Steps[Clip]:
+    return frames.sample_frames(run.source, run.settings.frames)
+
+
+def _flow(run: _Run, model: flow.FlowModel) -> Steps[FlowFields]:
+    return flow.estimate_flow(run["frames"], model)
+
+
+def _depth(run: _Run, model: depth.DepthModel) -> Steps[DepthMaps]:
+    return depth.estimate_depth(run["frames"], run.flow_for("depth"), model)
+
+
+def _tracks(run: _Run, model: tracks.TrackModel) -> Steps[Tracks]:
+    return tracks.track_points(run["frames"], run.settings.query.stride, run.flow_for("tracks"), run.settings.tracks, model)
+
+
+def _features(run: _Run, model: features.FeatureModel) -> Steps[FeatureMaps]:
+    return features.describe_frames(run["frames"], run.settings.query.stride, model)
+
+
+def _evidence(run: _Run, model: motion.MotionModel) -> Steps[MotionEvidence]:
+    inputs = motion.MotionInputs(run["frames"], run["depth"], run["tracks"], run["features"], run.flow_for("motion"))
+    return motion.gather_evidence(inputs, model)
+
+
+def _labels(run: _Run, model: motion.MotionModel) -> Steps[MotionLabels]:
+    yield 0.0
+    return motion.label_motion(run["evidence"], run["tracks"], run.settings.motion, model)
+
+
+def _masks(run: _Run, model: masks.MaskModel) -> Steps[ObjectMasks]:
+    inputs = masks.MaskInputs(run["frames"], run["tracks"], run["features"], run["labels"], run.flow_for("masks"))
+    return masks.segment_objects(inputs, run.settings.masks, model)
+
+
+def _query_and_tracks(settings: Settings) -> dict[str, Any]:
+    return asdict(settings.query) | asdict(settings.tracks)
+
+
+_JUDGED = ("frames", "depth", "tracks", "features")
+_DRAWN = ("frames", "tracks", "features", "labels")
+CHAIN = (
+    _Task("frames", Clip, frames.VERSION, "", ("source",), lambda s: asdict(s.frames), _frames),
+    _Task("flow", FlowFields, flow.VERSION, "flow", ("frames",), _nothing, _flow, on_demand=True),
+    _Task("depth", DepthMaps, depth.VERSION, "depth", ("frames",), _nothing, _depth),
+    _Task("tracks", Tracks, tracks.VERSION, "tracks", ("frames",), _query_and_tracks, _tracks),
+    _Task("features", FeatureMaps, features.VERSION, "features", ("frames",), lambda s: asdict(s.query), _features),
+    _Task("evidence", MotionEvidence, motion.VERSION, "motion", _JUDGED, _nothing, _evidence, on_demand=True),
+    _Task("labels", MotionLabels, motion.VERSION, "motion", ("evidence", "tracks"), lambda s: asdict(s.motion), _labels),
+    _Task("masks", ObjectMasks, masks.VERSION, "masks", _DRAWN, lambda s: asdict(s.masks), _masks),
+)
+"""Every product, in the order of making; a row's inputs come before it. Flow is a further input of a model that reads it."""
