@@ -35,7 +35,7 @@ def finish(steps: Steps[Product]) -> Product:
         try:
             next(steps)
         except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+            return stop.value
 
 
 def _fail(owner: object, field: str, expected: str, seen: str) -> ProductError:

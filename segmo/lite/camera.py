@@ -1,0 +1,73 @@
+"""What the camera did between two frames: a homography fitted robustly to dense flow, and the flow that is left without it.
+
+A homography explains a rotating or zooming camera exactly and a translating one up to parallax, which is smooth where the scene is; what
+moves on its own stands out of the residual. Fitting is MAGSAC++ (Barath et al., CVPR 2020) as OpenCV has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.lite.flow import GAPS
+
+SAMPLE_STEP = 6  # one flow vector in 6 x 6 is plenty for 8 unknowns and keeps a fit near a millisecond
+INLIER_PX = 1.0
+
+Field = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class CameraMotion:
+    """The homography of each frame and gap, and how much of the picture follows it."""
+
+    homographies: npt.NDArray[np.float64]
+    """(G, T, 3, 3) grid pixels of frame t to those of frame t + gap; identity where that frame does not exist."""
+    inlier_share: npt.NDArray[np.float32]
+    """(G, T) share of the sampled flow within a pixel of it."""
+
+
+def sample_points(hw: tuple[int, int], step: int = SAMPLE_STEP) -> Field:
+    """(P, 2) pixel positions (x, y) on a regular grid."""
+    y, x = np.mgrid[step // 2 : hw[0] : step, step // 2 : hw[1] : step]
+    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
+
+
+def fit_homography(flow: Field) -> tuple[npt.NDArray[np.float64], float]:
+    """Homography (3, 3) of an (h, w, 2) flow field and the share of sampled vectors that follow it; identity if nothing fits."""
+    points = sample_points((flow.shape[0], flow.shape[1]))
+    targets = points + flow[points[:, 1].astype(int), points[:, 0].astype(int)]
+    matrix, inliers = cv2.findHomography(points, targets, cv2.USAC_MAGSAC, INLIER_PX, maxIters=300, confidence=0.99)
+    if matrix is None or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-6:
+        return np.eye(3), 0.0
+    return matrix, float(inliers.mean())
+
+
+def homography_flow(matrix: npt.NDArray[np.float64], hw: tuple[int, int]) -> Field:
+    """(h, w, 2) displacement of every pixel under a homography."""
+    y, x = np.mgrid[0 : hw[0], 0 : hw[1]].astype(np.float32)
+    m = matrix.astype(np.float32)
+    scale = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    scale = np.where(np.abs(scale) < 1e-6, np.float32(1e-6), scale)
+    moved = np.stack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) / scale, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / scale], axis=-1)
+    return moved - np.stack([x, y], axis=-1)
+
+
+def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
+    """Flow of one frame towards `gap` as float32, from its (G, h, w, 2) fields of all gaps.
+
+    Over four frames fast motion outruns the search of the flow. Where the long field contradicts four times the short one over much
+    of the picture, the latter is used instead.
+    """
+    field = flow[GAPS.index(gap)].astype(np.float32)
+    if abs(gap) == 1:
+        return field
+    extrapolated = abs(gap) * flow[GAPS.index(gap // abs(gap))].astype(np.float32)
+    difference = np.linalg.norm(field - extrapolated, axis=-1)
+    length = np.linalg.norm(extrapolated, axis=-1)
+    contradicts = np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35
+    return extrapolated if contradicts else field

@@ -1,0 +1,123 @@
+"""From residual flow to the probability that a pixel belongs to something that moves, one frame at a time.
+
+The cue is hole filling: a region whose residual flow differs from everything between it and the border of the picture is enclosed by a
+motion boundary, while parallax of a continuous scene slopes up from the border and is filled away. It is the barrier idea of
+minimum barrier saliency (Zhang et al., ICCV 2015), computed as a morphological reconstruction of residual flow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
+from segmo.lite.flow import GAPS
+
+Field = npt.NDArray[np.floating[Any]]
+
+DIRECTIONS = np.array([[1, 0], [0, 1], [0.5**0.5, 0.5**0.5], [0.5**0.5, -(0.5**0.5)]], np.float32)
+CUE_CAP = 8.0  # far above any noise: stronger evidence adds nothing and would only drown the slower movers
+SWEEPS = 4  # four sweeps over both axes reconstruct all but spirals
+LOGIT_SLOPE = 2.2  # how fast probability rises with the logarithm of the cue
+
+
+def fill_from_border(values: Field) -> Field:
+    """Morphological reconstruction by dilation, seeded at the border, of (h, w, B) values: each of the B images by itself.
+
+    The result is the largest image below `values` whose every pixel is reached from the border without climbing: what
+    is enclosed by lower values is cut down to the height of its lowest way out. Sweeping along rows and columns carries
+    the flood across the whole picture at once (Vincent, IEEE TIP 1993), over all B images in step.
+    """
+    height, width = values.shape[:2]
+    filled = np.full_like(values, -np.inf)
+    for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        filled[border] = values[border]
+    by_column, limit_by_column = filled.swapaxes(0, 1), values.swapaxes(0, 1)
+    for _ in range(SWEEPS):
+        for lines, limits, count in ((by_column, limit_by_column, width), (filled, values, height)):
+            for i in range(1, count):
+                np.maximum(lines[i], lines[i - 1], out=lines[i])
+                np.minimum(lines[i], limits[i], out=lines[i])
+            for i in range(count - 2, -1, -1):
+                np.maximum(lines[i], lines[i + 1], out=lines[i])
+                np.minimum(lines[i], limits[i], out=lines[i])
+    return filled
+
+
+def hole_filling(residuals: Field, noise: Field) -> Field:
+    """(B, h, w) how far each pixel's residual flow stands out of its surroundings, in multiples of the noise, at most CUE_CAP.
+
+    Args:
+        residuals: (B, h, w, 2) residual flow.
+        noise: (B,) displacement in the same pixels that is worth nothing.
+    """
+    along = residuals @ DIRECTIONS.T / noise[:, None, None, None]
+    along = np.ascontiguousarray(along.transpose(1, 2, 0, 3)).reshape(*residuals.shape[1:3], -1)
+    peaks = along - fill_from_border(along)
+    valleys = -along - fill_from_border(-along)
+    standing_out = np.maximum(peaks, valleys).reshape(*residuals.shape[1:3], len(residuals), len(DIRECTIONS)).max(axis=-1)
+    return np.minimum(standing_out, CUE_CAP).transpose(2, 0, 1)
+
+
+def residual_noise(residual: Field, gap: int) -> float:
+    """Displacement worth nothing: a share of what the busiest tenth of the picture shows, and a floor for errors of the flow."""
+    busiest = float(np.quantile(np.linalg.norm(residual, axis=-1), 0.9))
+    return 0.12 * busiest + 0.12 + 0.03 * abs(gap)
+
+
+def otsu_threshold(values: npt.NDArray[np.floating]) -> float:
+    """The threshold that best splits values into two groups (Otsu, IEEE SMC 1979)."""
+    counts, edges = np.histogram(values, 256)
+    centres = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    moment = np.cumsum(counts * centres)
+    mean_below = moment / np.maximum(below, 1)
+    mean_above = (moment[-1] - moment) / np.maximum(above, 1)
+    return float(centres[np.argmax(below * above.astype(np.float64) * (mean_below - mean_above) ** 2)])
+
+
+def cue_probability(cue: Field) -> Field:
+    """(T, h, w) probabilities from (T, h, w) cues, split where the clip and the frame itself call for it.
+
+    The threshold of a frame lies between those of the clip and of the frame alone, since objects come closer and go, but a frame without
+    a mover has no two groups of its own.
+    """
+    of_clip = otsu_threshold(cue)
+    of_frame = np.array([otsu_threshold(frame) for frame in cue])
+    threshold = np.clip(np.sqrt(of_clip * (of_frame + 0.05)), 0.6 * of_clip, 1.8 * of_clip)
+    ratio = np.log((cue + 0.1) / (threshold[:, None, None] + 0.1))
+    return sigmoid(LOGIT_SLOPE * ratio).astype(np.float32)
+
+
+def sigmoid(values: Field) -> Field:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-values))
+
+
+def logit(probability: npt.NDArray[np.floating], limit: float = 0.02) -> Field:
+    """log(p / (1 - p)) with p kept within [limit, 1 - limit], in float32."""
+    p = np.clip(probability.astype(np.float32), limit, 1 - limit)
+    return np.log(p / (1 - p))
+
+
+def shrink(field: Field, hw: tuple[int, int]) -> Field:
+    """A field averaged onto a coarser grid (values are not rescaled)."""
+    return cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+
+
+def frame_cue(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]) -> Field:
+    """(h / 4, w / 4) hole-filling cue of one frame, mean over its gaps, from its (G, h, w, 2) flow and (G,) validity."""
+    height, width = flow.shape[1:3]
+    residuals, noise = [], []
+    for gap in (gap for gap, exists in zip(GAPS, valid, strict=True) if exists):
+        field = trusted_flow(flow, gap)
+        residual = field - homography_flow(fit_homography(field)[0], (height, width))
+        noise.append(residual_noise(residual, gap))
+        residuals.append(cv2.resize(residual, (width // 4, height // 4), interpolation=cv2.INTER_AREA))
+    if not residuals:
+        return np.zeros((height // 4, width // 4), np.float32)
+    return hole_filling(np.stack(residuals), np.array(noise, np.float32)).mean(axis=0)

@@ -1,0 +1,286 @@
+"""Separate objects, with ids that last, from a foreground and the points that travel on it.
+
+Two pieces of foreground belong to one object if the points on them mostly share a connected component while both are seen: limbs of a
+body do, two people who cross do not. An object that was hidden is found again by its colours and by where it was heading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import squareform
+
+from segmo.geometry import rescale_points
+from segmo.lite.trajectories import chain
+from segmo.types import finish
+
+Field = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.int32]
+
+SEED_STRIDE = 3  # frames between those on which points are set out
+POINTS_PER_COMPONENT = 40
+JOIN_PX = 2  # components that are at most twice this far apart count as one: masks fray
+SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
+SAME_OBJECT = 0.5  # share of the frames in which two groups must be together
+FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
+FEWEST_POINTS = 3
+COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
+
+
+def connected_components(foreground: npt.NDArray[np.bool_]) -> tuple[Labels, int]:
+    """(T, h, w) ids of the components of every frame, distinct over the whole clip, 0 = background; and the number of ids used."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * JOIN_PX + 1, 2 * JOIN_PX + 1))
+    labels = np.zeros(foreground.shape, np.int32)
+    used = 0
+    for t, frame in enumerate(foreground):
+        count, joined = cv2.connectedComponents(cv2.dilate(frame.astype(np.uint8), kernel), connectivity=8, ltype=cv2.CV_32S)
+        joined = np.where(frame, joined, 0)
+        area = np.bincount(joined.ravel(), minlength=count)
+        kept = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
+        renumbered = np.zeros(count, np.int32)
+        renumbered[kept] = used + 1 + np.arange(len(kept))
+        labels[t] = renumbered[joined]
+        used += len(kept)
+    return labels, used
+
+
+def seed_points(components: Labels) -> npt.NDArray[np.float32]:
+    """(N, 3) points (frame, x, y) in map pixels spread evenly over the components of every SEED_STRIDE-th frame."""
+    points = []
+    for t in range(0, len(components), SEED_STRIDE):
+        y, x = np.nonzero(components[t])
+        ids = components[t, y, x]
+        for component in np.unique(ids):
+            inside = np.flatnonzero(ids == component)
+            chosen = inside[np.linspace(0, len(inside) - 1, min(POINTS_PER_COMPONENT, len(inside))).astype(int)]
+            points.append(np.column_stack([np.full(len(chosen), t), x[chosen], y[chosen]]))
+    return np.concatenate(points).astype(np.float32) if points else np.zeros((0, 3), np.float32)
+
+
+def component_of_points(components: Labels, positions: Field, visible: npt.NDArray[np.bool_]) -> Labels:
+    """(N, T) component each visible point lies on, 0 where it is not visible or on the background."""
+    frames, height, width = components.shape
+    x = np.clip(np.rint(positions[..., 0]).astype(int), 0, width - 1)
+    y = np.clip(np.rint(positions[..., 1]).astype(int), 0, height - 1)
+    return np.where(visible, components[np.arange(frames)[None], y, x], 0).astype(np.int32)
+
+
+class Company:
+    """Groups of points and the components their points lie on, as matrices that grow smaller as groups are merged.
+
+    A row of `shares` holds, for every component of the clip, the share of the group's visible points of that frame that lie
+    on it; `seen` tells in which frames enough of its points are visible.
+    """
+
+    def __init__(self, members: list[npt.NDArray[np.int64]], on: Labels, component_count: int):
+        self._on, self._components = on, component_count
+        self.members = members
+        rows = [self._row(group) for group in members]
+        self.shares = np.stack([row[0] for row in rows])
+        self.seen = np.stack([row[1] for row in rows])
+
+    def _row(self, group: npt.NDArray[np.int64]) -> tuple[Field, npt.NDArray[np.bool_]]:
+        mine = self._on[group]
+        visible = (mine > 0).sum(axis=0)
+        seen = visible >= min(FEWEST_POINTS, len(group))
+        weights = np.where(seen, 1 / np.maximum(visible, 1), 0)
+        shares = np.bincount(mine.ravel(), np.broadcast_to(weights, mine.shape).ravel(), self._components + 1)
+        shares[0] = 0
+        return shares.astype(np.float32), seen
+
+    def togetherness(self, group: int) -> Field:
+        """(M,) mean share of the time `group` is on one component with each group; 0 where too few frames tell, or for itself."""
+        frames = (self.seen & self.seen[group]).sum(axis=1)
+        both = np.minimum(self.shares, self.shares[group]).sum(axis=1)
+        share = np.where(frames >= FEWEST_FRAMES, both / np.maximum(frames, 1), 0)
+        share[group] = 0
+        return share
+
+    def merge(self, keep: int, gone: int) -> None:
+        """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
+        self.members[keep] = np.concatenate([self.members[keep], self.members[gone]])
+        self.shares[keep], self.seen[keep] = self._row(self.members[keep])
+        del self.members[gone]
+        self.shares, self.seen = np.delete(self.shares, gone, axis=0), np.delete(self.seen, gone, axis=0)
+
+
+def _split_by_company(members: npt.NDArray[np.int64], on: Labels) -> list[npt.NDArray[np.int64]]:
+    """Split points that started together into those that mostly stay together."""
+    if len(members) < 2 * FEWEST_POINTS:
+        return [members]
+    mine = on[members]
+    seen = (mine > 0).astype(np.float32)
+    both = seen @ seen.T
+    same = ((mine[:, None] == mine[None]) & (mine > 0)[:, None]).sum(axis=2)
+    distance = np.where(both >= FEWEST_FRAMES, 1 - same / np.maximum(both, 1), SAME_OBJECT)
+    np.fill_diagonal(distance, 0)
+    groups = fcluster(linkage(squareform(distance, checks=False), "average"), SAME_OBJECT, criterion="distance")
+    parts = [members[groups == g] for g in np.unique(groups)]
+    return [part for part in parts if len(part) >= FEWEST_POINTS] or [members]
+
+
+def group_points(on: Labels, start: npt.NDArray[np.int64], component_count: int) -> Company:
+    """Group points by the company they keep.
+
+    Args:
+        on: (N, T) component of each point and frame, 0 = none.
+        start: (N,) frame each point was set out on; on that frame it lies on a component.
+        component_count: largest component id.
+    """
+    origin = on[np.arange(len(on)), start]
+    parts = [part for component in np.unique(origin[origin > 0]) for part in _split_by_company(np.flatnonzero(origin == component), on)]
+    company = Company(parts, on, component_count)
+    closeness = np.stack([company.togetherness(group) for group in range(len(parts))])
+    while len(closeness) > 1:
+        keep, gone = sorted(divmod(int(closeness.argmax()), len(closeness)))
+        if closeness[keep, gone] <= SAME_OBJECT:
+            break
+        company.merge(keep, gone)
+        closeness = np.delete(np.delete(closeness, gone, axis=0), gone, axis=1)
+        closeness[keep] = closeness[:, keep] = company.togetherness(keep)
+    return company
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What a group looks like and how it moves, to find it again."""
+
+    colours: Field  # histogram that sums to one
+    first: int
+    last: int
+    entry: Field  # (x, y) on its first frame, and (vx, vy)
+    exit: Field  # the same on its last
+    size: float  # spread of its points in map pixels
+
+
+def _look(members: npt.NDArray[np.int64], positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> _Look | None:
+    visible = on[members] > 0
+    frames = np.flatnonzero(visible.sum(axis=0) >= min(FEWEST_POINTS, len(members)))
+    if not len(frames):
+        return None
+    who, when = np.nonzero(visible)
+    xy = positions[members[who], when]
+    x = np.clip(np.rint(xy[:, 0]).astype(int), 0, lab.shape[2] - 1)
+    y = np.clip(np.rint(xy[:, 1]).astype(int), 0, lab.shape[1] - 1)
+    colours = lab[when, y, x].astype(int) // np.array([32, 16, 16])
+    histogram = np.bincount((colours[:, 0] * 16 + colours[:, 1]) * 16 + colours[:, 2], minlength=8 * 256).astype(np.float64)
+
+    def place(frame: int) -> Field:
+        return np.median(positions[members[visible[:, frame]], frame], axis=0)
+
+    def motion(ends: npt.NDArray[np.int64]) -> Field:
+        span = max(1, int(ends[-1] - ends[0]))
+        return (place(int(ends[-1])) - place(int(ends[0]))) / span
+
+    middle = int(frames[len(frames) // 2])
+    spread = positions[members[visible[:, middle]], middle].std(axis=0) if visible[:, middle].any() else np.ones(2)
+    return _Look(
+        histogram / histogram.sum(),
+        int(frames[0]),
+        int(frames[-1]),
+        np.concatenate([place(int(frames[0])), motion(frames[:5])]),
+        np.concatenate([place(int(frames[-1])), motion(frames[-5:])]),
+        float(2 * spread.mean() + 2),
+    )
+
+
+def _same_again(earlier: _Look, later: _Look) -> float:
+    """Score in [0, 1] that a group that vanished is the one that appears later; 0 where it cannot be."""
+    gap = later.first - earlier.last
+    if gap <= 0:
+        return 0.0
+    match = float(np.sqrt(earlier.colours * later.colours).sum())
+    if match < COLOUR_MATCH:
+        return 0.0
+    reach = 2.0 * max(earlier.size, later.size) + 1.5 * gap  # in map pixels
+    ahead = earlier.exit[:2] + earlier.exit[2:] * gap
+    behind = later.entry[:2] - later.entry[2:] * gap
+    miss = min(np.linalg.norm(ahead - later.entry[:2]), np.linalg.norm(behind - earlier.exit[:2]))
+    return match * max(0.0, 1 - float(miss) / (2 * reach))
+
+
+def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.int64]]:
+    """Join groups that are one object before and after it was hidden; returns the members of every object."""
+    groups = list(company.members)
+    looks = [_look(group, positions, on, lab) for group in groups]
+    alive = [i for i, look in enumerate(looks) if look is not None]
+    groups, looks = [groups[i] for i in alive], [looks[i] for i in alive]
+    while True:
+        best, pair = 0.0, None
+        for i, earlier in enumerate(looks):
+            for j, later in enumerate(looks):
+                if i != j and earlier is not None and later is not None:
+                    score = _same_again(earlier, later)
+                    if score > best:
+                        best, pair = score, (i, j)
+        if pair is None:
+            return groups
+        merged = np.concatenate([groups[i] for i in pair])
+        groups = [group for i, group in enumerate(groups) if i not in pair] + [merged]
+        looks = [look for i, look in enumerate(looks) if i not in pair] + [_look(merged, positions, on, lab)]
+
+
+def paint(components: Labels, objects: list[npt.NDArray[np.int64]], positions: Field, on: Labels) -> Labels:
+    """(T, h, w) object numbers from 1 for the foreground, 0 = background.
+
+    A component with the points of one object is that object; one shared by several is split by the nearest points; one without
+    points is left out.
+    """
+    frames, height, width = components.shape
+    owner = np.zeros(len(on), np.int32)
+    for number, members in enumerate(objects, start=1):
+        owner[members] = number
+    painted = np.zeros_like(components)
+    grid_y, grid_x = np.mgrid[0:height, 0:width]
+    for t in range(frames):
+        here = np.flatnonzero((on[:, t] > 0) & (owner > 0))
+        for component in np.unique(on[here, t]):
+            points = here[on[here, t] == component]
+            owners, votes = np.unique(owner[points], return_counts=True)
+            # A single stray point must not tear a piece out of somebody else's object.
+            owners = owners[votes >= max(2, 0.1 * votes.sum())] if len(owners) > 1 else owners
+            region = components[t] == component
+            if len(owners) <= 1:
+                painted[t][region] = owners[0] if len(owners) else owner[points[0]]
+                continue
+            points = points[np.isin(owner[points], owners)]
+            tree = cKDTree(positions[points, t])
+            _, nearest = tree.query(np.column_stack([grid_x[region], grid_y[region]]), k=min(5, len(points)))
+            votes_of = np.stack([(owner[points][nearest] == o).sum(axis=-1) for o in owners])
+            painted[t][region] = owners[votes_of.argmax(axis=0)]
+    return painted
+
+
+def find_objects(
+    foreground: npt.NDArray[np.bool_],
+    lab: npt.NDArray[np.uint8],
+    flow: npt.NDArray[np.float16],
+    error: npt.NDArray[np.uint8],
+    valid: npt.NDArray[np.bool_],
+) -> Labels:
+    """(T, h, w) object numbers of a (T, h, w) foreground, 0 = background; the same number for the same object in every frame.
+
+    Args:
+        foreground: on the map grid.
+        lab: (T, h, w, 3) CIE L*a*b* on the same grid.
+        flow: (G, T, H, W, 2) on the flow grid, with its (G, T, H, W) photometric `error` and (G, T) `valid`.
+    """
+    components, count = connected_components(foreground)
+    seeds = seed_points(components)
+    if not len(seeds):
+        return np.zeros_like(components)
+    map_hw, flow_hw = (foreground.shape[1], foreground.shape[2]), (flow.shape[2], flow.shape[3])
+    on_flow = np.column_stack([seeds[:, :1], rescale_points(seeds[:, 1:], map_hw, flow_hw)])
+    chained = finish(chain(flow, error, valid, on_flow))
+    positions = rescale_points(chained.positions, flow_hw, map_hw)
+    start = seeds[:, 0].astype(np.int64)
+    positions[np.arange(len(seeds)), start] = seeds[:, 1:]
+    on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
+    company = group_points(on, start, count)
+    return paint(components, rejoin(company, positions, on, lab), positions, on)

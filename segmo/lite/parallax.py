@@ -1,0 +1,210 @@
+"""Camera rotation and translation from dense flow, and relative inverse depth from the parallax that translation leaves.
+
+The instantaneous motion model (Longuet-Higgins and Prazdny, 1980) splits the flow of a static point at (x, y), in units of
+the focal length, into a rotational part that depends on the camera alone and a translational part A(x, y) t / Z. Across the
+direction of A t the flow holds no depth at all, so that rotation follows linearly for every candidate translation (Heeger
+and Jepson, IJCV 1992), and the best candidate is the one that leaves least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.lite.camera import trusted_flow
+from segmo.lite.flow import GAPS
+
+Field = npt.NDArray[np.floating[Any]]
+
+FOCAL = 1.1  # focal length in longer sides: between a phone's main camera (0.75) and a film camera's 50 mm (1.4)
+FIT_STEP = 10  # one flow vector in 10 x 10 pixels
+CANDIDATES = 160  # translation directions over the half sphere: neighbours are about 10 degrees apart
+ROUNDS = 3  # reweightings that free the fit of movers
+OBSERVABLE_PX = 0.35  # median parallax in grid pixels a frame below which noise of the flow outweighs depth
+
+
+@dataclass(frozen=True, eq=False)
+class EgoMotion:
+    """Camera motion between two frames and how well it explains the flow."""
+
+    translation: Field
+    """(3,) unit direction; its sign makes most depths positive."""
+    rotation: Field
+    """(3,) radians between the two frames."""
+    spread_px: float
+    """Median distance in grid pixels between sampled flow and the epipolar line it should lie on."""
+    parallax_px: float
+    """Median length in grid pixels of the translational part of sampled flow."""
+
+    @property
+    def observable(self) -> bool:
+        """Whether the camera translates enough for depth to be seen."""
+        return self.parallax_px > max(OBSERVABLE_PX, 2.0 * self.spread_px)
+
+
+def _normalised(points: Field, hw: tuple[int, int]) -> tuple[Field, float]:
+    focal = FOCAL * max(hw)
+    centre = np.array([(hw[1] - 1) / 2, (hw[0] - 1) / 2])
+    return (points - centre) / focal, focal
+
+
+def _rotation_basis(p: Field) -> Field:
+    """(P, 2, 3) flow at normalised positions for unit rotations about x, y and z."""
+    x, y = p[:, 0], p[:, 1]
+    one = np.ones_like(x)
+    return np.stack([np.stack([x * y, -(one + x * x), y], axis=1), np.stack([one + y * y, -x * y, -x], axis=1)], axis=1)
+
+
+def _translation_basis(p: Field) -> Field:
+    """(P, 2, 3) flow at normalised positions, at depth 1, for unit translations."""
+    zero, one = np.zeros(len(p)), np.ones(len(p))
+    return np.stack([np.stack([-one, zero, p[:, 0]], axis=1), np.stack([zero, -one, p[:, 1]], axis=1)], axis=1)
+
+
+def _half_sphere(count: int) -> Field:
+    """(count, 3) directions spread evenly over the half sphere z >= 0 (Fibonacci lattice)."""
+    i = np.arange(count) + 0.5
+    z = 1 - i / count
+    angle = i * np.pi * (3 - 5**0.5)
+    radius = np.sqrt(1 - z * z)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
+
+
+def _across(p: Field, direction: Field) -> Field:
+    """(P, 2) unit vectors across the epipolar lines; zero at the epipole."""
+    along = _translation_basis(p) @ direction
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+
+
+def _fit_rotation(across: Field, basis: Field, flow: Field, weights: Field) -> tuple[Field, Field]:
+    """Rotation (3,) from the flow across epipolar lines, and the (P,) residuals."""
+    design = np.einsum("pc,pck->pk", across, basis)
+    target = np.einsum("pc,pc->p", across, flow)
+    normal = (design * weights[:, None]).T
+    rotation = np.linalg.solve(normal @ design + 1e-9 * np.eye(3), normal @ target)
+    return rotation, target - design @ rotation
+
+
+def estimate_ego_motion(flow: Field, static: Field | None = None) -> EgoMotion:
+    """Camera motion from an (h, w, 2) flow field in grid pixels.
+
+    Args:
+        flow: displacement towards the other frame.
+        static: optional (h, w) weights, small where something moves on its own.
+    """
+    height, width = flow.shape[:2]
+    y, x = (side.ravel() for side in np.mgrid[FIT_STEP // 2 : height : FIT_STEP, FIT_STEP // 2 : width : FIT_STEP])
+    p, focal = _normalised(np.stack([x, y], axis=1).astype(np.float64), (height, width))
+    vectors = flow[y, x].astype(np.float64) / focal
+    prior = np.ones(len(p)) if static is None else static[y, x].astype(np.float64)
+    basis = _rotation_basis(p)
+    best: tuple[float, Field, Field, Field] | None = None
+    candidates = _half_sphere(CANDIDATES)
+    for stage in range(3):  # coarse, then twice finer around the best
+        for direction in candidates:
+            across, weights = _across(p, direction), prior
+            for _ in range(ROUNDS):
+                rotation, residual = _fit_rotation(across, basis, vectors, weights)
+                scale = max(1.5 * float(np.median(np.abs(residual))), 0.05 / focal)
+                weights = prior / (1 + (residual / scale) ** 2)
+            cost = float((prior * np.minimum(np.abs(residual) * focal, 2.0)).sum() / prior.sum())
+            if best is None or cost < best[0]:
+                best = (cost, direction, rotation, residual)
+        assert best is not None
+        jitter = _half_sphere(24) * np.array([1, 1, 0])
+        candidates = best[1] + jitter * (0.18, 0.05, 0.0)[stage]
+        candidates = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
+    assert best is not None
+    _, direction, rotation, residual = best
+    along = _translation_basis(p) @ direction
+    left = vectors - basis @ rotation
+    inverse = np.einsum("pc,pc->p", left, along)
+    sign = 1.0 if np.median(inverse) >= 0 else -1.0
+    parallax = float(np.median(np.linalg.norm(left, axis=1))) * focal
+    return EgoMotion(sign * direction, rotation, float(np.median(np.abs(residual))) * focal, parallax)
+
+
+def epipolar_parts(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
+    """Split an (h, w, 2) flow field, less rotation, into parts along and across epipolar lines.
+
+    Returns:
+        (h, w) parallax along the lines in grid pixels (negative = behind the camera: impossible for what is static), and
+        (h, w) distance across them in grid pixels (zero for what is static).
+    """
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    p, focal = _normalised(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64), (height, width))
+    left = flow.reshape(-1, 2) - (_rotation_basis(p) @ ego.rotation) * focal
+    along = _translation_basis(p) @ ego.translation
+    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    parallel = np.einsum("pc,pc->p", left, along).reshape(height, width)
+    across = (left[:, 0] * along[:, 1] - left[:, 1] * along[:, 0]).reshape(height, width)
+    return parallel.astype(np.float32), np.abs(across).astype(np.float32)
+
+
+def inverse_depth(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
+    """Relative inverse depth (h, w), not yet scaled, and the (h, w) confidence in it, from one flow field."""
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[0:height, 0:width]
+    p, _ = _normalised(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64), (height, width))
+    leverage = np.linalg.norm(_translation_basis(p) @ ego.translation, axis=1).reshape(height, width).astype(np.float32)
+    parallel, across = epipolar_parts(flow, ego)
+    usable = np.maximum(leverage, 0.05)
+    # A pixel of noise weighs more where translation moves the picture less: near the epipole.
+    confidence = leverage**2 / (1 + (across / max(3 * ego.spread_px, 0.3)) ** 2)
+    return np.maximum(parallel, 0) / usable, confidence * (parallel > -2 * max(ego.spread_px, 0.2))
+
+
+def densify(values: Field, confidence: Field, guide: npt.NDArray[np.uint8], radius: int) -> Field:
+    """Spread (h, w) values from where confidence is high, stopping at edges of the (h, w) grey guide.
+
+    A confidence-weighted guided filter (He et al., TPAMI 2013): in every window the values are a linear function of the guide.
+    """
+    grey = guide.astype(np.float32) / 255
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(image: Field) -> Field:
+        return cv2.boxFilter(image.astype(np.float32), cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT)
+
+    weight = confidence.astype(np.float32) + 1e-4
+    mass = mean(weight)
+    mean_g, mean_v = mean(weight * grey) / mass, mean(weight * values) / mass
+    covariance = mean(weight * grey * values) / mass - mean_g * mean_v
+    variance = mean(weight * grey * grey) / mass - mean_g * mean_g
+    slope = covariance / (variance + 1e-3)
+    offset = mean_v - slope * mean_g
+    plain = mean(np.ones_like(grey))
+    return (mean(slope) / plain * grey + mean(offset) / plain).astype(np.float32)
+
+
+def depth_of_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], guide: npt.NDArray[np.uint8]) -> Field | None:
+    """Relative inverse depth in [0, 1] of one frame at the size of its (h / 2, w / 2, 3) picture; None where it cannot be seen.
+
+    Args:
+        flow: (G, h, w, 2) flow of the frame.
+        valid: (G,) which of them exist.
+        guide: RGB picture whose edges the depth follows.
+    """
+    hw = guide.shape[:2]
+    grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY)
+    total, mass = np.zeros(hw, np.float32), np.zeros(hw, np.float32)
+    for gap in (gap for gap, exists in zip(GAPS, valid, strict=True) if exists and abs(gap) > 1):
+        field = cv2.resize(trusted_flow(flow, gap), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * (hw[0] / flow.shape[1])
+        ego = estimate_ego_motion(field)
+        if not ego.observable:
+            continue
+        values, confidence = inverse_depth(field, ego)
+        scale = float(np.median(values[confidence > 0])) if (confidence > 0).any() else 0.0
+        if scale > 0:
+            total += confidence * np.minimum(values / scale, 8)
+            mass += confidence
+    if not mass.any():
+        return None
+    dense = densify(total / np.maximum(mass, 1e-6), mass / mass.max(), grey, radius=max(4, hw[1] // 28))
+    low, high = np.quantile(dense, (0.01, 0.99))
+    return np.clip((dense - low) / max(high - low, 1e-6), 0, 1)

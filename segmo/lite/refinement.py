@@ -1,0 +1,138 @@
+"""From noisy probabilities on a coarse grid to masks that hold together in time, follow the colours and end at edges.
+
+Everything works on logits (natural log odds, clipped), which add up as independent evidence does.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from segmo.lite.cues import Field, logit, sigmoid
+from segmo.lite.parallel import parallel_map
+
+TEMPORAL_WEIGHT = 0.8  # share of the neighbouring frame's logit where the flow is trusted
+PHOTOMETRIC_SCALE = 25.0  # grey levels at which that trust has fallen to 1/e
+BLOCK = 12  # frames that share a colour model, which also looks at as many on either side
+LAB_BINS = (16, 32, 32)
+MOTION_WEIGHT, COLOUR_WEIGHT, PLACE_WEIGHT = 0.7, 0.9, 0.8
+COLOUR_LIMIT = 3.0  # largest say of colour alone, in log odds
+
+
+def warp(field: Field, flow: Field) -> Field:
+    """An (h, w[, C]) field of another frame seen from this one, through (h, w, 2) flow towards the other."""
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return cv2.remap(field, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+class FlowLinks:
+    """Flow to both neighbours on the grid of the maps, and how far to trust it: what temporal filtering needs."""
+
+    def __init__(self, ahead: npt.NDArray[np.float16], back: npt.NDArray[np.float16], errors: npt.NDArray[np.uint8], hw: tuple[int, int]):
+        """Bring (T, h, w, 2) flow by +1 and -1 and its (2, T, h, w) photometric errors (of +1, then -1) to a grid of `hw`."""
+        scale = np.array([hw[1] / ahead.shape[2], hw[0] / ahead.shape[1]], np.float32)
+
+        def shrink_flow(field: npt.NDArray[np.float16]) -> Field:
+            return cv2.resize(field.astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * scale
+
+        def shrink_trust(error: npt.NDArray[np.uint8]) -> Field:
+            small = cv2.resize(error, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+            return np.exp(-small.astype(np.float32) / PHOTOMETRIC_SCALE)
+
+        self.ahead = np.stack(list(parallel_map(shrink_flow, ahead)))
+        self.back = np.stack(list(parallel_map(shrink_flow, back)))
+        self.trust_ahead = np.stack(list(parallel_map(shrink_trust, errors[0])))
+        self.trust_back = np.stack(list(parallel_map(shrink_trust, errors[1])))
+
+    def smooth(self, logits: Field, weight: float = TEMPORAL_WEIGHT) -> Field:
+        """(T, h, w) logits after a forward and a backward recursive filter along the flow; the mean of both."""
+
+        def run(backwards: bool) -> Field:
+            flow, trust = (self.ahead, self.trust_ahead) if backwards else (self.back, self.trust_back)
+            order = range(len(logits) - 2, -1, -1) if backwards else range(1, len(logits))
+            out = logits.copy()
+            for t in order:
+                share = weight * trust[t]
+                out[t] += share * (warp(out[t + 1 if backwards else t - 1], flow[t]) - out[t])
+            return out
+
+        forward, backward = parallel_map(run, (False, True))
+        return (forward + backward) / 2
+
+
+def lab_grid(frames: npt.NDArray[np.uint8], hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """(T, h, w, 3) CIE L*a*b* of (T, H, W, 3) RGB frames, averaged over the cells of the grid."""
+
+    def convert(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return cv2.cvtColor(cv2.resize(frame, (hw[1], hw[0]), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+
+    return np.stack(list(parallel_map(convert, frames)))
+
+
+def _colour_bins(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    scaled = [lab[..., c].astype(np.int32) * bins // 256 for c, bins in enumerate(LAB_BINS)]
+    return (scaled[0] * LAB_BINS[1] + scaled[1]) * LAB_BINS[2] + scaled[2]
+
+
+def _log_likelihood_ratio(bins: npt.NDArray[np.int32], inside: Field, outside: Field) -> Field:
+    """Per histogram bin, log of how much more frequent a colour is inside than outside, from soft counts."""
+    shares = []
+    for weights in (inside, outside):
+        counts = np.bincount(bins.ravel(), weights.ravel(), int(np.prod(LAB_BINS))).reshape(LAB_BINS)
+        smooth = gaussian_filter(counts, 0.9)
+        shares.append(smooth / max(smooth.sum(), 1e-9) + 2e-5)
+    return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
+
+
+def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, rounds: int = 2) -> Field:
+    """(T, h, w) logits that join motion with the clip's own colours and with where the object is.
+
+    Each round learns a colour model inside and outside the present mask (outside: near it counts most) for blocks of frames,
+    then adds motion, colour and the blurred mask as evidence and filters in time.
+    """
+    bins = _colour_bins(lab)
+    logits, width = motion, motion.shape[2]
+    near, nearer = width / 11.2, width / 20.4  # standard deviations of 20 and 11 pixels on a grid 224 wide
+    for _ in range(rounds):
+        probability = sigmoid(logits)
+        surroundings = np.stack(list(parallel_map(lambda p: cv2.GaussianBlur(p, (0, 0), near), probability)))
+        inside = np.clip(2 * probability - 1, 0, 1)
+        outside = np.clip(1 - 2 * probability, 0, 1) * (0.2 + surroundings)
+        joined = np.empty_like(motion)
+        for start in range(0, len(motion), BLOCK):
+            here = slice(start, start + BLOCK)
+            around = slice(max(0, start - BLOCK), start + 2 * BLOCK)
+            ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around])
+            joined[here] = MOTION_WEIGHT * motion[here] + COLOUR_WEIGHT * ratio[bins[here]]
+        place = np.stack(list(parallel_map(lambda p: logit(cv2.GaussianBlur(p, (0, 0), nearer)), probability)))
+        logits = links.smooth(joined + PLACE_WEIGHT * place, weight=0.4)
+    return logits
+
+
+def guided_filter(values: Field, guide: Field, radius: int, epsilon: float) -> Field:
+    """(h, w) values that follow the edges of an (h, w) guide in [0, 1] (He et al., TPAMI 2013)."""
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(image: Field) -> Field:
+        return cv2.blur(image, size, borderType=cv2.BORDER_REFLECT)
+
+    mean_g, mean_v = mean(guide), mean(values)
+    slope = (mean(guide * values) - mean_g * mean_v) / (mean(guide * guide) - mean_g * mean_g + epsilon)
+    return mean(slope) * guide + mean(mean_v - slope * mean_g)
+
+
+def full_size(logits: Field, numbers: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(H, W) object ids of one (H, W, 3) frame, from (h, w) logits of the foreground and object numbers on the map grid."""
+    hw = frame.shape[:2]
+    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(logits, -0.02))
+    large = cv2.resize(np.tanh(foreground / 2).astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)
+    inside = guided_filter(large, guide, radius=max(2, hw[1] // 120), epsilon=1e-3) > 0
+    present = np.unique(numbers[numbers > 0])
+    if len(present) <= 1:
+        return inside * (present[0] if len(present) else np.uint8(0))
+    nearest = [cv2.resize(cv2.GaussianBlur((numbers == k).astype(np.float32), (0, 0), 2), (hw[1], hw[0])) for k in present]
+    return inside * present[np.argmax(nearest, axis=0)]

@@ -1,0 +1,186 @@
+"""The models of the `lite` preset: adapters from the Protocols of the stages to the classical vision of `segmo.lite`."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from segmo.geometry import rescale_points, resize_image
+from segmo.lite import cues, descriptors, objects, parallax, refinement, trajectories
+from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
+from segmo.lite.parallel import parallel_map
+from segmo.settings import MaskSettings
+from segmo.stages.masks import MaskInputs, no_objects
+from segmo.stages.motion import MotionInputs
+from segmo.types import (
+    Clip,
+    DepthMaps,
+    FeatureMaps,
+    FlowFields,
+    Int,
+    MotionEvidence,
+    MotionLabels,
+    ObjectMasks,
+    Steps,
+    Tracks,
+)
+
+
+def _need(flow: FlowFields | None) -> FlowFields:
+    assert flow is not None, "the pipeline hands flow to every model that needs it"
+    return flow
+
+
+class LiteFlow:
+    """Dense inverse search on a grid of 448 pixels."""
+
+    identity = "lite-flow-1"
+
+    def flow(self, clip: Clip) -> Steps[FlowFields]:
+        """Flow at gaps of one and four frames."""
+        hw = grid_size(clip.hw)
+        grey = grey_grid(clip.frames, hw)
+        fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
+        errors = np.zeros((len(GAPS), len(clip), *hw), np.uint8)
+        valid = np.zeros((len(GAPS), len(clip)), np.bool_)
+        for t, frame in enumerate(dense_flow(grey)):
+            fields[:, t], errors[:, t], valid[:, t] = frame.flow, frame.error, frame.valid
+            yield (t + 1) / len(clip)
+        return FlowFields(fields, errors, valid, GAPS, clip.hw)
+
+
+class LiteTracks:
+    """Chained flow."""
+
+    identity = "lite-tracks-1"
+    needs_flow = True
+
+    def track(self, clip: Clip, query_points: npt.NDArray[np.float32], flow: FlowFields | None) -> Steps[Tracks]:
+        """Follow the query points through the clip."""
+        fields = _need(flow)
+        points = np.column_stack([query_points[:, :1], rescale_points(query_points[:, 1:], clip.hw, fields.grid_hw)])
+        chained = yield from trajectories.chain(fields.flow, fields.photometric_error, fields.valid, points)
+        positions = rescale_points(chained.positions, fields.grid_hw, clip.hw)
+        query = query_points[:, 0].astype(np.int64)
+        positions[np.arange(len(query)), query] = query_points[:, 1:]  # exact, not rounded by two changes of grid
+        return Tracks(positions, chained.visibility.astype(np.float32), chained.confidence.astype(np.float32), query, clip.hw)
+
+
+class LiteDepth:
+    """Relative inverse depth from motion parallax."""
+
+    identity = "lite-depth-1"
+    needs_flow = True
+
+    def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
+        """Inverse depth on half the flow grid; frames whose camera does not translate are marked unreliable."""
+        fields = _need(flow)
+        hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
+        maps = np.zeros((len(clip), *hw), np.float16)
+        reliable = np.zeros(len(clip), np.bool_)
+
+        def one(t: int) -> npt.NDArray[np.float32] | None:
+            guide = resize_image(clip.frames[t], hw)
+            return parallax.depth_of_frame(fields.flow[:, t], fields.valid[:, t], guide)
+
+        for t, answer in enumerate(parallel_map(one, range(len(clip)))):
+            if answer is not None:
+                maps[t], reliable[t] = answer, True
+            yield (t + 1) / len(clip)
+        unseen = len(clip) - int(reliable.sum())
+        note = f"Depth is unreliable in {unseen} of {len(clip)} frames: the camera does not travel there, so nothing shows what is near."
+        return DepthMaps(maps, reliable, (note,) if unseen else ())
+
+
+class LiteFeatures:
+    """Colour and texture descriptors."""
+
+    identity = "lite-features-1"
+
+    def describe(self, clip: Clip, frames: Int) -> Steps[FeatureMaps]:
+        """Descriptors of the query frames."""
+        hw = grid_size(clip.hw)
+        described = []
+        for done, t in enumerate(frames, start=1):
+            described.append(descriptors.describe(resize_image(clip.frames[t], hw)).astype(np.float16))
+            yield done / len(frames)
+        return FeatureMaps(np.stack(described), frames)
+
+
+class LiteMotion:
+    """Residuals to the camera's motion, and what stands out of them."""
+
+    identity = "lite-motion-1"
+    needs_flow = True
+
+    def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
+        """Probability maps on half the flow grid, pooled along the tracks."""
+        fields = _need(inputs.flow)
+        frames = len(inputs.clip)
+        cue = np.zeros((frames, fields.grid_hw[0] // 4, fields.grid_hw[1] // 4), np.float32)
+        for t, answer in enumerate(parallel_map(lambda t: cues.frame_cue(fields.flow[:, t], fields.valid[:, t]), range(frames))):
+            cue[t] = answer
+            yield 0.8 * (t + 1) / frames
+        hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
+        probability = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
+        links = flow_links(fields, hw)
+        maps = cues.sigmoid(links.smooth(cues.logit(probability)))
+        yield 0.95
+        positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
+        tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), 1.0, "")
+
+    def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
+        """Label the tracks."""
+        used = 0.5 if threshold is None else threshold
+        return MotionLabels(evidence, evidence.track_probability > used, used)
+
+
+class LiteMasks:
+    """Colour, place and edges around what moves."""
+
+    identity = "lite-masks-1"
+    needs_flow = True
+
+    def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
+        """Masks at the size of the sampled frames."""
+        clip, fields, evidence = inputs.clip, _need(inputs.flow), inputs.labels.evidence
+        hw = evidence.probability_maps.shape[1:]
+        links = flow_links(fields, hw)
+        lab = refinement.lab_grid(clip.frames, hw)
+        yield 0.1
+        shift = float(cues.logit(np.array(inputs.labels.threshold)))
+        logits = refinement.colour_and_place(cues.logit(evidence.probability_maps) - shift, lab, links)
+        yield 0.4
+        painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
+        yield 0.6
+        return finish_masks(clip, logits, painted, evidence, settings)
+
+
+def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
+    """Links to neighbouring frames on a grid of `hw`."""
+    ahead, back = fields.gap(1), fields.gap(-1)
+    return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw)
+
+
+def finish_masks(
+    clip: Clip, logits: npt.NDArray[np.float32], painted: npt.NDArray[np.int32], evidence: MotionEvidence, settings: MaskSettings
+) -> ObjectMasks:
+    """Select the objects worth keeping, number them by size and bring them to the size of the frames."""
+    area = np.bincount(painted.ravel())
+    frames_seen = np.array([(painted == k).any(axis=(1, 2)).sum() for k in range(len(area))])
+    order = [
+        int(k) for k in np.argsort(-area, kind="stable") if k and area[k] / painted[0].size >= settings.min_area * max(1, frames_seen[k])
+    ]
+    order = order[: settings.max_objects]
+    if not order:
+        return no_objects(clip)
+    number = np.zeros(len(area), np.uint8)
+    number[order] = np.arange(1, len(order) + 1)
+    numbered = number[painted]
+    labels = np.stack(list(parallel_map(lambda t: refinement.full_size(logits[t], numbered[t], clip.frames[t]), range(len(clip)))))
+    maps = evidence.probability_maps
+    scores = {k: float(maps[numbered == k].mean(dtype=np.float64)) for k in range(1, len(order) + 1)}
+    ids = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    ids = ids[ids > 0].astype(np.int64)
+    return ObjectMasks(labels, ids, np.array([scores[int(k)] for k in ids], np.float32))
