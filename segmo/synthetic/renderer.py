@@ -1,0 +1,251 @@
+"""Drawing a scene: layers from back to front, each with its own motion blur, and the ground truth with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.synthetic.background import build_sheets
+from segmo.synthetic.cameras import Camera
+from segmo.synthetic.degrade import Sensor
+from segmo.synthetic.layers import Field, coarse_grid, refine, sample, transform
+from segmo.synthetic.objects import Cutout
+from segmo.synthetic.scene import RenderedScene
+from segmo.synthetic.shadows import cast_shadow
+from segmo.synthetic.spec import Array, SceneSpec
+from segmo.types import UInt8
+
+_BLUR_STEP = 1.5
+"""Pixels of motion between two samples of an exposure."""
+_MAX_BLUR_SAMPLES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One drawn frame."""
+
+    rgb: Field
+    """(H, W, 3) before sensor and codec, 0..255."""
+    labels: UInt8
+    """(H, W) object ids."""
+    surfaces: npt.NDArray[np.uint16]
+    """(H, W) index of the surface seen."""
+    inverse_depth: Field
+    """(H, W)."""
+
+
+def render(spec: SceneSpec, times: Sequence[float] = (-4, -1, 0, 1, 4)) -> RenderedScene:
+    """Draw a scene at the given times in frames. The same spec and times give the same arrays, bit for bit."""
+    renderer = Renderer(spec)
+    sensor = Sensor(spec.degrade, spec.hw)
+    drawn = [renderer.frame(time) for time in times]
+    return RenderedScene(
+        frames=np.stack([sensor.expose(frame.rgb, time) for frame, time in zip(drawn, times, strict=True)]),
+        times=np.asarray(times, np.float64),
+        labels=np.stack([frame.labels for frame in drawn]),
+        object_ids=np.arange(1, len(spec.objects) + 1),
+        moving=np.array([thing.moving for thing in spec.objects], bool),
+        inverse_depth=np.stack([frame.inverse_depth for frame in drawn]),
+        surfaces=np.stack([frame.surfaces for frame in drawn]),
+        geometry=renderer,
+    )
+
+
+def render_clip(spec: SceneSpec, frame_count: int = 0) -> RenderedScene:
+    """Draw every frame of a scene's span, or the first `frame_count` of them."""
+    return render(spec, clip_times(spec, frame_count))
+
+
+def clip_times(spec: SceneSpec, frame_count: int = 0) -> list[float]:
+    """The whole frame times of a scene's span, at most `frame_count` unless that is 0."""
+    last = int(spec.span[1] - spec.span[0]) + 1
+    return [spec.span[0] + index for index in range(min(frame_count or last, last))]
+
+
+class Renderer:
+    """A scene with its textures painted, ready to be drawn and tracked at any time."""
+
+    def __init__(self, spec: SceneSpec) -> None:
+        self.spec = spec
+        self.camera = Camera(spec.camera, spec.hw)
+        self.sheets = build_sheets(spec, self.camera)
+        self.cutouts = [Cutout(thing, self._resolution(index), spec.light_angle) for index, thing in enumerate(spec.objects)]
+        self.parts = [(index, part) for index, thing in enumerate(spec.objects) for part in range(len(thing.parts))]
+
+    def frame(self, time: float) -> Frame:
+        """Draw one frame."""
+        h, w = self.spec.hw
+        frame = Frame(
+            np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.uint8), np.zeros((h, w), np.uint16), np.zeros((h, w), np.float32)
+        )
+        layers: list[tuple[float, int, Cutout | None]] = [(sheet.order, index, None) for index, sheet in enumerate(self.sheets)]
+        layers += [(cutout.inverse_depth(time), index, cutout) for index, cutout in enumerate(self.cutouts)]
+        for _, index, cutout in sorted(layers, key=lambda layer: layer[0]):
+            if cutout is None:
+                self._draw_sheet(frame, index, time)
+            else:
+                self._draw_cutout(frame, index, cutout, time)
+        return frame
+
+    def surface_to_frame(self, surface: int, xy: Array, time: float) -> Array:
+        """Pixels (n, 2) in a frame of points (n, 2) fixed to a surface."""
+        if surface < len(self.sheets):
+            return self.sheets[surface].to_frame(xy, self.camera.pose(time))[0]
+        index, part = self.parts[surface - len(self.sheets)]
+        return self.cutouts[index].to_frame(part, xy, self.camera, time)
+
+    def surface_from_frame(self, surface: int, xy: Array, time: float) -> Array:
+        """Points (n, 2) fixed to a surface that are seen at pixels (n, 2) of a frame."""
+        if surface < len(self.sheets):
+            return self.sheets[surface].from_frame(xy[None], self.camera.pose(time))[0]
+        index, part = self.parts[surface - len(self.sheets)]
+        return self.cutouts[index].from_frame(part, xy, self.camera, time)
+
+    def _resolution(self, index: int) -> float:
+        """Pixels to a unit of an object where it is seen largest, so that its sprite is never enlarged much."""
+        thing = self.spec.objects[index]
+        largest = 0.0
+        for time in np.linspace(self.spec.span[0], self.spec.span[1], 5):
+            own = thing.path.clock(float(time))
+            pose = self.camera.pose(float(time))
+            scale = abs(float(np.linalg.det(pose.homography(thing.inverse_depth * thing.approach(own))[:2, :2]))) ** 0.5
+            largest = max(largest, thing.size * thing.approach(own) * thing.growth(own) * scale)
+        return float(np.clip(largest, 4, 2 * max(self.spec.hw)))
+
+    def _exposure(self, time: float, motion: float) -> list[float]:
+        """Times at which a layer that moves by `motion` pixels a frame is drawn to blur it; the middle one is `time`."""
+        samples = int(np.clip(motion * self.spec.exposure / _BLUR_STEP, 0, _MAX_BLUR_SAMPLES)) // 2
+        if samples == 0:
+            return [time]
+        return [time + self.spec.exposure * step / (2 * samples + 1) for step in range(-samples, samples + 1)]
+
+    def _draw_sheet(self, frame: Frame, index: int, time: float) -> None:
+        sheet, hw = self.sheets[index], self.spec.hw
+        grid = coarse_grid(hw)
+        own = sheet.from_frame(grid, self.camera.pose(time))
+        half = self.spec.exposure / 2
+        before, after = (sheet.from_frame(grid, self.camera.pose(time + side)) for side in (-half, half)) if half else (own, own)
+        motion = float(np.abs(after - before).max()) / max(self.spec.exposure, 1e-9)
+        own_fine = refine(own, hw)
+        rgba = _mean([sheet.colour(own_fine + _blur_offset(before, own, after, step, hw)) for step in self._blur_steps(motion)])
+        _, inverse_depth = sheet.to_frame(own.reshape(-1, 2), self.camera.pose(time))
+        depth = refine(inverse_depth.reshape(own.shape[:2]), hw)
+        alpha = sheet.colour(own_fine)[..., 3] if len(self._blur_steps(motion)) > 1 else rgba[..., 3]
+        _composite(frame, (slice(0, hw[0]), slice(0, hw[1])), rgba, alpha > 127.5, depth, 0, index)
+
+    def _blur_steps(self, motion: float) -> list[float]:
+        times = self._exposure(0.0, motion)
+        return [time / (self.spec.exposure / 2) for time in times] if len(times) > 1 else [0.0]
+
+    def _draw_cutout(self, frame: Frame, index: int, cutout: Cutout, time: float) -> None:
+        boxes = [self._box(cutout, part, time) for part in range(len(cutout.sprites))]
+        window = _union([box for box in boxes if box is not None])
+        if window is None:
+            return
+        rows, columns = window
+        hw = (rows.stop - rows.start, columns.stop - columns.start)
+        rgba, cover, seen = np.zeros((*hw, 4), np.float32), np.zeros(hw, bool), np.zeros(hw, np.uint16)
+        first = len(self.sheets) + self.parts.index((index, 0))
+        for part, box in enumerate(boxes):
+            if box is None:
+                continue
+            inner = (
+                slice(box[0].start - rows.start, box[0].stop - rows.start),
+                slice(box[1].start - columns.start, box[1].stop - columns.start),
+            )
+            times = self._exposure(time, self._motion(cutout, part, time))
+            images = [self._part_image(cutout, part, box, moment) for moment in times]
+            drawn = _mean(images)
+            rgba[inner] = drawn + rgba[inner] * (1 - drawn[..., 3:] / 255)
+            sharp = images[len(images) // 2][..., 3] > 127.5
+            cover[inner] |= sharp
+            seen[inner][sharp] = first + part
+        if cutout.spec.shadow > 0:
+            foot = transform(cutout.pose(self.camera, time), np.zeros((1, 2)))[0]
+            cast_shadow(frame.rgb, rgba[..., 3], window, (float(foot[0]), float(foot[1])), self.spec.light_angle, cutout.spec.shadow)
+        _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
+
+    def _plane_depth(self, cutout: Cutout, window: tuple[slice, slice], time: float) -> Field:
+        """(h, w) inverse depth of a cut-out's plane: affine in the pixels of the frame."""
+        inverse_depth = cutout.inverse_depth(time)
+        row = np.linalg.inv(self.camera.pose(time).homography(inverse_depth))[2]
+        ys, xs = np.arange(window[0].start, window[0].stop), np.arange(window[1].start, window[1].stop)
+        return (inverse_depth * (row[0] * xs[None] + row[1] * ys[:, None] + row[2])).astype(np.float32)
+
+    def _motion(self, cutout: Cutout, part: int, time: float) -> float:
+        """Pixels a frame that the fastest corner of a part moves."""
+        if self.spec.exposure <= 0:
+            return 0.0
+        corners = cutout.sprites[part].corners
+        ends = [cutout.to_frame(part, corners, self.camera, time + side * self.spec.exposure / 2) for side in (-1, 1)]
+        return float(np.abs(ends[1] - ends[0]).max()) / self.spec.exposure
+
+    def _box(self, cutout: Cutout, part: int, time: float) -> tuple[slice, slice] | None:
+        """Rows and columns of the frame that a part can touch during the exposure."""
+        corners = cutout.sprites[part].corners
+        half = self.spec.exposure / 2
+        posed = np.concatenate([cutout.to_frame(part, corners, self.camera, time + side) for side in ((-half, 0, half) if half else (0,))])
+        bend = sum(abs(warp.amplitude) for warp in cutout.spec.warps) * 2 * cutout.spec.size * 1.5
+        low, high = np.floor(posed.min(axis=0) - 1 - bend), np.ceil(posed.max(axis=0) + 2 + bend)
+        h, w = self.spec.hw
+        left, right = int(np.clip(low[0], 0, w)), int(np.clip(high[0], 0, w))
+        top, bottom = int(np.clip(low[1], 0, h)), int(np.clip(high[1], 0, h))
+        return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
+
+    def _part_image(self, cutout: Cutout, part: int, box: tuple[slice, slice], time: float) -> Field:
+        """(h, w, 4) a part as seen in a rectangle of the frame."""
+        top, left = box[0].start, box[1].start
+        hw = (box[0].stop - top, box[1].stop - left)
+        sprite = cutout.sprites[part]
+        if not cutout.spec.warps:
+            matrix = cutout.pose(self.camera, time) @ cutout.joints(time)[part] @ sprite.to_object
+            matrix = np.array([[1.0, 0, -left], [0, 1.0, -top], [0, 0, 1.0]]) @ matrix
+            image = cv2.warpPerspective(sprite.image, matrix, (hw[1], hw[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            return image.astype(np.float32)
+        own = cutout.from_frame(part, coarse_grid(hw) + np.array([left, top]), self.camera, time)
+        return sample(sprite.image, refine(own, hw), border=cv2.BORDER_CONSTANT)
+
+
+def _mean(images: Sequence[Field]) -> Field:
+    if len(images) == 1:
+        return images[0]
+    total = images[0].copy()
+    for image in images[1:]:
+        total += image
+    return total / np.float32(len(images))
+
+
+def _blur_offset(before: Array, own: Array, after: Array, step: float, hw: tuple[int, int]) -> Field | np.float32:
+    """How far own coordinates move from the middle of the exposure (step 0) towards its begin (-1) or end (1)."""
+    if step == 0:
+        return np.float32(0)
+    return refine((after - own) * step if step > 0 else (before - own) * -step, hw)
+
+
+def _union(boxes: Sequence[tuple[slice, slice]]) -> tuple[slice, slice] | None:
+    if not boxes:
+        return None
+    rows = slice(min(box[0].start for box in boxes), max(box[0].stop for box in boxes))
+    return rows, slice(min(box[1].start for box in boxes), max(box[1].stop for box in boxes))
+
+
+def _composite(
+    frame: Frame,
+    window: tuple[slice, slice],
+    rgba: Field,
+    cover: npt.NDArray[np.bool_],
+    depth: Field,
+    label: int,
+    surface: int | npt.NDArray[np.uint16],
+) -> None:
+    """Paint a layer over a frame; where `cover` is true the frame's ground truth becomes the layer's."""
+    below = frame.rgb[window]
+    below *= 1 - rgba[..., 3:] / 255
+    below += rgba[..., :3]
+    frame.labels[window][cover] = label
+    frame.surfaces[window][cover] = surface if isinstance(surface, int) else surface[cover]
+    frame.inverse_depth[window][cover] = depth[cover]

@@ -1,0 +1,40 @@
+"""Soft shadows on whatever lies behind an object."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from segmo.synthetic.layers import Field
+
+_SHRINK = 4
+"""Shadows are soft: they are computed this much smaller."""
+
+
+def cast_shadow(
+    rgb: Field, alpha: Field, window: tuple[slice, slice], foot_xy: tuple[float, float], light_angle: float, strength: float
+) -> None:
+    """Darken `rgb` (H, W, 3) in place by the shadow of an object.
+
+    The object's coverage (h, w; 0..255) in its window is laid down on the ground: squashed and sheared about its foot, away
+    from the light, and blurred.
+    """
+    height = alpha.shape[0]
+    squash, shear = 0.28, -0.8 * math.cos(light_angle)
+    reach = int(abs(shear) * height) + 12
+    left, right = max(window[1].start - reach, 0), min(window[1].stop + reach, rgb.shape[1])
+    top, bottom = max(int(foot_xy[1] - 0.1 * height) - 12, 0), min(int(foot_xy[1] + squash * height) + 12, rgb.shape[0])
+    if right <= left or bottom <= top:
+        return
+    # alpha pixel (u, v) of the window, seen from its foot: x = u + shear * (foot - v), y = foot + squash * (foot - v)
+    foot_y = foot_xy[1] - window[0].start
+    lay = np.array([[1, -shear, shear * foot_y + window[1].start], [0, -squash, foot_xy[1] + squash * foot_y], [0, 0, 1]])
+    shrink = np.array([[1 / _SHRINK, 0, -left / _SHRINK], [0, 1 / _SHRINK, -top / _SHRINK], [0, 0, 1]])
+    size = ((right - left) // _SHRINK + 2, (bottom - top) // _SHRINK + 2)
+    laid = cv2.warpAffine(alpha, (shrink @ lay)[:2], size, flags=cv2.INTER_LINEAR)
+    laid = cv2.GaussianBlur(laid, (0, 0), 0.6 + 0.02 * height / _SHRINK)
+    grow = np.array([[1 / _SHRINK, 0, 0], [0, 1 / _SHRINK, 0]])
+    shade = cv2.warpAffine(laid, grow, (right - left, bottom - top), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    rgb[top:bottom, left:right] *= 1 - np.float32(strength / 255) * shade[..., None]
