@@ -61,6 +61,45 @@ def boundary_f(pred: Bool, gt: Bool, void: Bool | None = None, *, tolerance: flo
     return np.array([_frame_f(*frames, radius) for frames in zip(pred, gt, strict=True)], np.float64)
 
 
+def label_similarities(pred: UInt8, gt: UInt8, pred_ids: Sequence[int], gt_ids: Sequence[int], void: Bool) -> tuple[Values, Values]:
+    """J and F of every predicted with every annotated object: what `region_similarity` and `boundary_f` give for each pair of masks.
+
+    Args:
+        pred: (T, H, W) ids of P predicted objects.
+        gt: (T, H, W) ids of K annotated objects.
+        pred_ids, gt_ids: the P and the K ids.
+        void: (T, H, W) pixels that do not count.
+
+    Returns:
+        (P, K, T) J and (P, K, T) F.
+    """
+    j = np.empty((len(pred_ids), len(gt_ids), len(gt)))
+    f = np.empty_like(j)
+    radius = tolerance_px(gt.shape[1:])
+    for t in range(len(gt)):
+        window = _window((pred[t] > 0) | (gt[t] > 0))
+        counts = ~void[t][window]
+        preds = np.stack([(pred[t][window] == identity) & counts for identity in pred_ids])
+        gts = np.stack([(gt[t][window] == identity) & counts for identity in gt_ids])
+        j[..., t] = _pair_j(preds.reshape(len(preds), -1), gts.reshape(len(gts), -1))
+        f[..., t] = _pair_f(preds, gts, radius)
+    return j, f
+
+
+def _pair_j(preds: Bool, gts: Bool) -> Values:
+    intersection = np.array([[np.count_nonzero(a & b) for b in gts] for a in preds], np.float64)
+    union = _areas(preds)[:, None] + _areas(gts)[None] - intersection
+    return np.where(union > 0, intersection / np.maximum(union, 1), 1.0)
+
+
+def _pair_f(preds: Bool, gts: Bool, radius: float) -> Values:
+    pred_edges, gt_edges = [boundary_map(mask) for mask in preds], [boundary_map(mask) for mask in gts]
+    near_pred, near_gt = [within(edges, radius) for edges in pred_edges], [within(edges, radius) for edges in gt_edges]
+    return np.array(
+        [[_match(pred_edges[p], near_pred[p], gt_edges[g], near_gt[g]) for g in range(len(gts))] for p in range(len(preds))], np.float64
+    )
+
+
 def statistics(values: Sequence[float] | Values) -> Statistics:
     """Mean, recall and decay of per-frame values.
 
@@ -105,10 +144,12 @@ def within(edges: UInt8, radius: float) -> Bool:
     return np.asarray(distance < np.sqrt(np.floor(radius**2) + 0.5))
 
 
-def f_measure(pred_matched: int, pred_length: int, gt_matched: int, gt_length: int) -> float:
-    """Harmonic mean of the matched shares of two boundaries, given in pixels."""
+def _match(pred_edges: UInt8, near_pred: Bool, gt_edges: UInt8, near_gt: Bool) -> float:
+    """Harmonic mean of the shares of two boundaries that lie near the other one."""
+    pred_length, gt_length = cv2.countNonZero(pred_edges), cv2.countNonZero(gt_edges)
     if not pred_length and not gt_length:
         return 1.0
+    pred_matched, gt_matched = cv2.countNonZero(pred_edges & near_gt), cv2.countNonZero(gt_edges & near_pred)
     if not pred_matched or not gt_matched:
         return 0.0
     precision, recall = pred_matched / pred_length, gt_matched / gt_length
@@ -118,9 +159,7 @@ def f_measure(pred_matched: int, pred_length: int, gt_matched: int, gt_length: i
 def _frame_f(pred: Bool, gt: Bool, radius: float) -> float:
     window = _window(pred | gt)
     pred_edges, gt_edges = boundary_map(pred[window]), boundary_map(gt[window])
-    pred_matched = cv2.countNonZero(pred_edges & within(gt_edges, radius))
-    gt_matched = cv2.countNonZero(gt_edges & within(pred_edges, radius))
-    return f_measure(pred_matched, cv2.countNonZero(pred_edges), gt_matched, cv2.countNonZero(gt_edges))
+    return _match(pred_edges, within(pred_edges, radius), gt_edges, within(gt_edges, radius))
 
 
 def _window(mask: Bool) -> tuple[slice, slice]:
