@@ -46,6 +46,7 @@ _MAGIC = b"segmo p1"
 _PREFIX = struct.Struct("<8sQI")  # magic, bytes of header, CRC-32 of header
 _ALIGNMENT = 64
 _MAPPED_FROM_BYTES = 1 << 20
+_SWAPPED_FROM_BYTES = 64 << 20  # smaller ones are not worth reading back
 _ORPHAN_AGE_S = 3600.0  # a file without an index row is being written, or was left by a killed process
 _FILE_NAME = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 
@@ -249,7 +250,7 @@ class StageCache:
         self.directory = (directory or cache_directory()) / "stages"
         self.size_limit = default_limit() if size_limit is None else size_limit
         self.problem = ""
-        """Why products are not kept or found at present, for the user; empty when all is well."""
+        """Why the last product could not be kept or read, for the user; empty when all is well."""
         self._index: _Index | None = self._attempt("opened", self._open, None)
 
     def __enter__(self) -> StageCache:
@@ -282,7 +283,7 @@ class StageCache:
         return self._attempt("read", lambda: self._read(key, kind), None) if self._index is not None else None
 
     def put(self, key: str, product: T) -> T:
-        """Keep a product and return it as `get` would, mapped, so that the caller's copy in memory can go."""
+        """Keep a product and return it; a large one as `get` would, mapped, so that the caller's copy in memory can go."""
         if self._index is None:
             return product
         return self._attempt("written", lambda: self._write(key, product), product)
@@ -363,9 +364,12 @@ class StageCache:
 
     def _write(self, key: str, product: T) -> T:
         index = self._opened()
-        index.set(key, pack(product), retry=True)
+        pieces = pack(product)
+        index.set(key, pieces, retry=True)
         index.evict(self.size_limit, keep=1)
-        stored = self._read(key, type(product))
+        self.problem = ""
+        large = sum(map(len, pieces)) >= _SWAPPED_FROM_BYTES
+        stored = self._read(key, type(product)) if large else None
         return product if stored is None else stored
 
     def _attempt(self, what: str, action: Callable[[], T], otherwise: T) -> T:

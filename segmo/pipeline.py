@@ -150,7 +150,7 @@ def run(
         clip=current["frames"],
         flow=current.products.get("flow"),
         stages=tuple(current.records),
-        problem=cache.problem,
+        problem=current.problem,
         **products,
     )
 
@@ -173,6 +173,7 @@ class _Run:
     def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore) -> None:
         self.source, self.settings, self.cache, self.store = source, settings, cache, store
         self.preset = find_preset(settings.preset)
+        self.problem = ""
         self.products: dict[str, Any] = {}
         self.records: list[StageRecord] = []
         self.keys = self._plan_keys()
@@ -220,6 +221,7 @@ class _Run:
             with _errors_named(task.stage):
                 product = yield from self._compute(task)
                 self.products[task.name] = self.cache.put(self.keys[task.name], product)
+                self.problem = self.cache.problem or self.problem
         return False
 
     def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:

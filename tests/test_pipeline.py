@@ -180,7 +180,7 @@ def test_errors_name_the_stage(source, cache, raised, expected):
             yield 0.1
             raise raised
 
-    with pytest.raises(expected, match="^Stage tracks") as caught:
+    with pytest.raises(expected, match=r"^Stage tracks") as caught:
         segment(source, SETTINGS, cache=cache, store=fakes.FakeStore(tracks=Broken))
     assert type(caught.value) is expected
 
@@ -191,7 +191,7 @@ def test_a_missing_source_names_the_first_stage(tmp_path, cache):
 
 
 def test_paper_preset_points_to_lite(source, cache):
-    with pytest.raises(SettingsError, match="'paper' cannot be used.*'lite'"):
+    with pytest.raises(SettingsError, match=r"'paper' cannot be used.*'lite'"):
         segment(source, Settings(preset="paper"), cache=cache, store=fakes.FakeStore())
 
 
