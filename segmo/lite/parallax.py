@@ -17,14 +17,16 @@ import numpy.typing as npt
 
 from segmo.lite.camera import trusted_flow
 from segmo.lite.flow import GAPS
+from segmo.lite.refinement import guided_filter
 
 Field = npt.NDArray[np.floating[Any]]
 
 FOCAL = 1.1  # focal length in longer sides: between a phone's main camera (0.75) and a film camera's 50 mm (1.4)
 FIT_STEP = 10  # one flow vector in 10 x 10 pixels
 CANDIDATES = 160  # translation directions over the half sphere: neighbours are about 10 degrees apart
+REFINEMENTS = 24  # directions tried around the best of them
 ROUNDS = 3  # reweightings that free the fit of movers
-OBSERVABLE_PX = 0.35  # median parallax in grid pixels a frame below which noise of the flow outweighs depth
+OBSERVABLE_PX = 0.4  # parallax in grid pixels below which noise of the flow outweighs depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class EgoMotion:
     spread_px: float
     """Median distance in grid pixels between sampled flow and the epipolar line it should lie on."""
     parallax_px: float
-    """Median length in grid pixels of the translational part of sampled flow."""
+    """Length in grid pixels of the flow that no rotation explains: its upper quartile over the picture."""
 
     @property
     def observable(self) -> bool:
@@ -74,59 +76,59 @@ def _half_sphere(count: int) -> Field:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
-def _across(p: Field, direction: Field) -> Field:
-    """(P, 2) unit vectors across the epipolar lines; zero at the epipole."""
-    along = _translation_basis(p) @ direction
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+def _fit_rotations(directions: Field, p: Field, vectors: Field, prior: Field, floor: float) -> tuple[Field, Field]:
+    """Robust rotation (K, 3) for each of (K, 3) translation directions, and the (K, P) flow it leaves across the epipolar lines."""
+    along = np.einsum("pck,dk->dpc", _translation_basis(p), directions)
+    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
+    design = np.einsum("dpc,pck->dpk", across, _rotation_basis(p))
+    target = np.einsum("dpc,pc->dp", across, vectors)
+    weights = np.broadcast_to(prior, target.shape)
+    for _ in range(ROUNDS):
+        weighted = design * weights[..., None]
+        normal = weighted.transpose(0, 2, 1) @ design + 1e-9 * np.eye(3)
+        rotations = np.linalg.solve(normal, weighted.transpose(0, 2, 1) @ target[..., None])[..., 0]
+        residuals = target - (design @ rotations[..., None])[..., 0]
+        scale = np.maximum(1.5 * np.median(np.abs(residuals), axis=1, keepdims=True), floor)
+        weights = prior / (1 + (residuals / scale) ** 2)
+    return rotations, residuals
 
 
-def _fit_rotation(across: Field, basis: Field, flow: Field, weights: Field) -> tuple[Field, Field]:
-    """Rotation (3,) from the flow across epipolar lines, and the (P,) residuals."""
-    design = np.einsum("pc,pck->pk", across, basis)
-    target = np.einsum("pc,pc->p", across, flow)
-    normal = (design * weights[:, None]).T
-    rotation = np.linalg.solve(normal @ design + 1e-9 * np.eye(3), normal @ target)
-    return rotation, target - design @ rotation
-
-
-def estimate_ego_motion(flow: Field, static: Field | None = None) -> EgoMotion:
-    """Camera motion from an (h, w, 2) flow field in grid pixels.
-
-    Args:
-        flow: displacement towards the other frame.
-        static: optional (h, w) weights, small where something moves on its own.
-    """
+def estimate_ego_motion(flow: Field) -> EgoMotion:
+    """Camera motion from an (h, w, 2) flow field in grid pixels; what moves on its own may cover up to about half of it."""
     height, width = flow.shape[:2]
     y, x = (side.ravel() for side in np.mgrid[FIT_STEP // 2 : height : FIT_STEP, FIT_STEP // 2 : width : FIT_STEP])
     p, focal = _normalised(np.stack([x, y], axis=1).astype(np.float64), (height, width))
     vectors = flow[y, x].astype(np.float64) / focal
-    prior = np.ones(len(p)) if static is None else static[y, x].astype(np.float64)
-    basis = _rotation_basis(p)
-    best: tuple[float, Field, Field, Field] | None = None
+    prior = np.ones(len(p))
     candidates = _half_sphere(CANDIDATES)
-    for stage in range(3):  # coarse, then twice finer around the best
-        for direction in candidates:
-            across, weights = _across(p, direction), prior
-            for _ in range(ROUNDS):
-                rotation, residual = _fit_rotation(across, basis, vectors, weights)
-                scale = max(1.5 * float(np.median(np.abs(residual))), 0.05 / focal)
-                weights = prior / (1 + (residual / scale) ** 2)
-            cost = float((prior * np.minimum(np.abs(residual) * focal, 2.0)).sum() / prior.sum())
-            if best is None or cost < best[0]:
-                best = (cost, direction, rotation, residual)
-        assert best is not None
-        jitter = _half_sphere(24) * np.array([1, 1, 0])
-        candidates = best[1] + jitter * (0.18, 0.05, 0.0)[stage]
-        candidates = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
-    assert best is not None
-    _, direction, rotation, residual = best
+    best_cost, direction, rotation, residual = np.inf, candidates[0], np.zeros(3), np.zeros(len(p))
+    for spread in (0.18, 0.05, 0.0):  # then finer around the best, by about the distance between candidates
+        rotations, residuals = _fit_rotations(candidates, p, vectors, prior, 0.05 / focal)
+        costs = np.minimum(np.abs(residuals) * focal, 2.0).mean(axis=1)
+        winner = int(costs.argmin())
+        if costs[winner] < best_cost:
+            best_cost, direction, rotation, residual = costs[winner], candidates[winner], rotations[winner], residuals[winner]
+        candidates = direction + spread * np.random.default_rng(0).standard_normal((REFINEMENTS, 3))
+        candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
     along = _translation_basis(p) @ direction
-    left = vectors - basis @ rotation
-    inverse = np.einsum("pc,pc->p", left, along)
-    sign = 1.0 if np.median(inverse) >= 0 else -1.0
-    parallax = float(np.median(np.linalg.norm(left, axis=1))) * focal
+    left = vectors - _rotation_basis(p) @ rotation
+    sign = 1.0 if np.median(np.einsum("pc,pc->p", left, along)) >= 0 else -1.0
+    unexplained = np.linalg.norm(vectors - _rotation_basis(p) @ _rotation_alone(p, vectors, 0.05 / focal), axis=1)
+    parallax = float(np.quantile(unexplained, 0.75)) * focal
     return EgoMotion(sign * direction, rotation, float(np.median(np.abs(residual))) * focal, parallax)
+
+
+def _rotation_alone(p: Field, vectors: Field, floor: float) -> Field:
+    """Robust rotation (3,) of a camera that does not translate."""
+    design, target = _rotation_basis(p).reshape(-1, 3), vectors.reshape(-1)
+    weights = np.ones(len(target))
+    for _ in range(2 * ROUNDS):
+        normal = (design * weights[:, None]).T
+        rotation = np.linalg.solve(normal @ design + 1e-9 * np.eye(3), normal @ target)
+        residual = np.linalg.norm((target - design @ rotation).reshape(-1, 2), axis=1)
+        weights = np.repeat(1 / (1 + (residual / max(1.5 * float(np.median(residual)), floor)) ** 2), 2)
+    return rotation
 
 
 def epipolar_parts(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
@@ -160,26 +162,19 @@ def inverse_depth(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
     return np.maximum(parallel, 0) / usable, confidence * (parallel > -2 * max(ego.spread_px, 0.2))
 
 
-def densify(values: Field, confidence: Field, guide: npt.NDArray[np.uint8], radius: int) -> Field:
-    """Spread (h, w) values from where confidence is high, stopping at edges of the (h, w) grey guide.
+def densify(values: Field, confidence: Field, guide: npt.NDArray[np.uint8]) -> Field:
+    """Spread (h, w) values from where confidence is high to everywhere, then draw them to the edges of the (h, w) grey guide.
 
-    A confidence-weighted guided filter (He et al., TPAMI 2013): in every window the values are a linear function of the guide.
+    Each pixel takes the confidence-weighted mean of the smallest window that holds enough confidence (normalised convolution, Knutsson
+    and Westin, CVPR 1993); a guided filter then follows the edges.
     """
-    grey = guide.astype(np.float32) / 255
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(image: Field) -> Field:
-        return cv2.boxFilter(image.astype(np.float32), cv2.CV_32F, size, borderType=cv2.BORDER_REFLECT)
-
-    weight = confidence.astype(np.float32) + 1e-4
-    mass = mean(weight)
-    mean_g, mean_v = mean(weight * grey) / mass, mean(weight * values) / mass
-    covariance = mean(weight * grey * values) / mass - mean_g * mean_v
-    variance = mean(weight * grey * grey) / mass - mean_g * mean_g
-    slope = covariance / (variance + 1e-3)
-    offset = mean_v - slope * mean_g
-    plain = mean(np.ones_like(grey))
-    return (mean(slope) / plain * grey + mean(offset) / plain).astype(np.float32)
+    weight = np.minimum(confidence / max(float(np.quantile(confidence, 0.9)), 1e-9), 1).astype(np.float32)
+    spread = np.full_like(weight, np.average(values, weights=weight))
+    for radius in (values.shape[1] // share for share in (3, 6, 12, 25, 50)):
+        size = (2 * radius + 1, 2 * radius + 1)
+        mass = cv2.blur(weight, size, borderType=cv2.BORDER_REFLECT)
+        spread = (cv2.blur(weight * values, size, borderType=cv2.BORDER_REFLECT) + 0.05 * spread) / (mass + 0.05)
+    return guided_filter(spread, guide.astype(np.float32) / 255, radius=max(4, values.shape[1] // 28), epsilon=1e-3)
 
 
 def depth_of_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], guide: npt.NDArray[np.uint8]) -> Field | None:
@@ -205,6 +200,6 @@ def depth_of_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], 
             mass += confidence
     if not mass.any():
         return None
-    dense = densify(total / np.maximum(mass, 1e-6), mass / mass.max(), grey, radius=max(4, hw[1] // 28))
+    dense = densify(total / np.maximum(mass, 1e-6), mass, grey)
     low, high = np.quantile(dense, (0.01, 0.99))
     return np.clip((dense - low) / max(high - low, 1e-6), 0, 1)
