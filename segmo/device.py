@@ -1,0 +1,103 @@
+"""Which device computes, in which precision and with how much memory, and why. torch is imported only when a GPU could matter."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segmo.errors import DeviceError, SettingsError
+
+_NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where models compute."""
+
+    name: str
+    """As torch spells it: `cpu`, `cuda:0`, `mps`."""
+    precision: str
+    """`float32`, `bfloat16` or `float16`: what networks compute in."""
+    memory_bytes: int
+    """Memory that is free there at present."""
+    reason: str
+    """Why this one, as a sentence for the user."""
+
+
+def pick_device(requested: str = "auto", *, gpu_helps: bool = True) -> Device:
+    """The device to compute on.
+
+    Args:
+        requested: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+        gpu_helps: whether the models can use a GPU; if not, `auto` takes the processor without looking for one.
+
+    Raises:
+        SettingsError: no device is called that.
+        DeviceError: the requested device is not there.
+    """
+    if not _NAMES.fullmatch(requested):
+        raise SettingsError(f"The device is {requested!r}. Choose auto, cpu, mps, cuda or cuda:N, for example cuda:0.")
+    if requested == "cpu":
+        return _cpu("the processor was asked for.")
+    if requested == "auto" and not gpu_helps:
+        return _cpu("these models need no GPU.")
+    import torch
+
+    if requested == "auto":
+        if torch.cuda.is_available():
+            return _cuda(torch, 0, "it is the first GPU")
+        if torch.backends.mps.is_available():
+            return _mps("it is this machine's GPU.")
+        return _cpu("no GPU was found.")
+    if requested == "mps":
+        if not torch.backends.mps.is_available():
+            raise DeviceError("The device mps is not there: this is no Mac with a GPU that torch can use. Choose --device cpu or auto.")
+        return _mps("it was asked for.")
+    index = int(requested.partition(":")[2] or 0)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        found = f"torch {torch.__version__} sees {count} CUDA device{'s' if count != 1 else ''}"
+        raise DeviceError(f"The device {requested} is not there: {found}. Choose --device cpu or auto, or install a CUDA build of torch.")
+    return _cuda(torch, index, "it was asked for")
+
+
+def free_memory() -> int:
+    """Bytes of main memory that this process may still take: what the system has free, or its container allows, if less."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    free = page * os.sysconf("SC_AVPHYS_PAGES")
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    limit, used = _read("/sys/fs/cgroup/memory.max").strip(), _read("/sys/fs/cgroup/memory.current").strip()
+    if limit.isdigit() and used.isdigit():
+        free = min(free, max(int(limit) - int(used), 0))
+    return free
+
+
+def _cpu(why: str) -> Device:
+    memory = free_memory()
+    return Device("cpu", "float32", memory, f"Computing on the processor with {memory / 1e9:.1f} GB free, because {why}")
+
+
+def _cuda(torch: Any, index: int, why: str) -> Device:
+    # bfloat16 keeps float32's range; GPUs before compute capability 8 emulate it slowly
+    precision = "bfloat16" if torch.cuda.get_device_capability(index)[0] >= 8 else "float16"
+    memory = int(torch.cuda.mem_get_info(index)[0])
+    name = torch.cuda.get_device_name(index)
+    reason = f"Computing on {name} (cuda:{index}) in {precision} with {memory / 1e9:.1f} GB free, because {why}."
+    return Device(f"cuda:{index}", precision, memory, reason)
+
+
+def _mps(why: str) -> Device:
+    memory = free_memory()
+    return Device("mps", "float32", memory, f"Computing on the Mac's GPU with {memory / 1e9:.1f} GB free, because {why}")
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

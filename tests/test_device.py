@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from segmo.device import free_memory, pick_device
+from segmo.errors import DeviceError, SettingsError
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend that there are GPUs of the given compute capabilities, and whether there is a Mac's GPU."""
+
+    def pretend(*capabilities: int, mps: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(capabilities))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (capabilities[index], 0))
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (7_000_000_000, 8_000_000_000))
+        monkeypatch.setattr(torch.backends, "mps", SimpleNamespace(is_available=lambda: mps))
+
+    return pretend
+
+
+def test_auto_takes_the_gpu_and_says_why(gpus):
+    gpus(9)
+    device = pick_device()
+    assert (device.name, device.precision, device.memory_bytes) == ("cuda:0", "bfloat16", 7_000_000_000)
+    assert "GPU 0" in device.reason and "7.0 GB" in device.reason
+
+
+def test_old_gpus_compute_in_float16(gpus):
+    gpus(9, 7)
+    assert pick_device("cuda:1").precision == "float16" and pick_device("cuda").name == "cuda:0"
+
+
+def test_without_gpu_auto_takes_the_processor_and_says_why(gpus):
+    gpus()
+    device = pick_device()
+    assert device.name == "cpu" and device.precision == "float32" and "no GPU was found" in device.reason
+    gpus(mps=True)
+    assert pick_device().name == "mps" and pick_device("mps").precision == "float32"
+
+
+@pytest.mark.parametrize("requested", ["cuda", "cuda:0", "mps"])
+def test_a_requested_device_that_is_absent_is_an_error_that_says_what_to_do(gpus, requested):
+    gpus()
+    with pytest.raises(DeviceError, match=rf"{requested} is not there.*--device cpu"):
+        pick_device(requested)
+
+
+def test_a_gpu_beyond_the_last_is_an_error(gpus):
+    gpus(9)
+    with pytest.raises(DeviceError, match="sees 1 CUDA device"):
+        pick_device("cuda:1")
+
+
+@pytest.mark.parametrize("requested", ["gpu", "", "cuda:", "cuda:x", "CPU"])
+def test_an_unknown_name_lists_the_known(requested):
+    with pytest.raises(SettingsError, match="auto, cpu, mps"):
+        pick_device(requested)
+
+
+def test_models_that_need_no_gpu_do_not_import_torch():
+    code = (
+        "import sys; from segmo.device import pick_device; "
+        "print(pick_device(gpu_helps=False).name, pick_device('cpu').name, 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "cpu cpu False\n"
+
+
+def test_free_memory_is_that_of_a_computer():
+    assert 1e7 < free_memory() < 1e14
