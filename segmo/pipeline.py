@@ -26,6 +26,7 @@ from segmo.stages import depth, features, flow, frames, masks, motion, tracks
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
 from segmo.video import content_hash
 from segmo.zoo.presets import find_preset
+from segmo.zoo.registry import ROLES, find
 from segmo.zoo.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,13 @@ class Result:
         products = (self.clip, self.depth, self.evidence, self.labels, self.masks)
         notes = [note for product in products for note in product.notes] + [self.problem]
         return tuple(dict.fromkeys(note for note in notes if note))
+
+    def record(self) -> dict[str, Any]:
+        """What run.json tells of a run beside what its products tell."""
+        preset = find_preset(self.settings.preset)
+        models = [asdict(find(role, preset.model(role))) for role in ROLES]
+        stages = [asdict(stage) for stage in self.stages]
+        return {"settings": self.settings.to_dict(), "stages": stages, "models": models, "warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,120 @@
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from segmo.cli.options import add_setting_flags, gave_preset, settings_from
+
+if TYPE_CHECKING:
+    from segmo.cache import StageCache
+    from segmo.cli.progress import Reporter
+    from segmo.pipeline import Result
+    from segmo.settings import Settings
+    from segmo.zoo.store import ModelStore
+
+Event = TypeVar("Event")
+Made = TypeVar("Made")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `run`."""
-    parser = subparsers.add_parser("run", help="segment what moves in clips")
+    parser = subparsers.add_parser(
+        "run",
+        help="segment everything that moves in clips",
+        description="Segment everything that moves. The results for a clip NAME go to DIR/NAME: masks, videos, objects, tracks, run.json.",
+    )
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file or a folder of images")
+    parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    parser.add_argument("--json", action="store_true", help="print JSON lines on standard output, and nothing else there")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    add_setting_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Segment every clip."""
-    raise NotImplementedError
+    """Segment every clip; one that fails does not stop the others.
+
+    Returns:
+        0 if all are done; 2 if those that failed all did so for bad input or settings; 1 otherwise.
+    """
+    settings = settings_from(args)  # wrong settings end here, before anything heavy is imported
+
+    from segmo.cache import StageCache
+    from segmo.cli.main import DONE, FAILED, exit_code
+    from segmo.cli.outputs import output_folder
+    from segmo.cli.progress import reporter
+    from segmo.errors import SegmoError
+    from segmo.zoo.store import ModelStore
+
+    codes, taken = [DONE], set[Path]()
+    with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
+        report.say(_choices(args, settings))
+        store = ModelStore()
+        for clip in dict.fromkeys(path.absolute() for path in args.clips):
+            folder = output_folder(args.out, clip, taken)
+            taken.add(folder)
+            try:
+                _run_clip(clip, folder, settings, report, cache, store)
+            except SegmoError as error:
+                report.failed(folder.name, error)
+                codes.append(exit_code(error))
+    return FAILED if FAILED in codes else max(codes)
+
+
+def _choices(args: argparse.Namespace, settings: Settings) -> str:
+    """Which preset and device are used, and why."""
+    from segmo.device import pick_device
+    from segmo.zoo.presets import default_preset, find_preset
+
+    preset = find_preset(settings.preset)
+    device = pick_device(args.device, gpu_helps=preset.uses_torch)
+    return device.reason if gave_preset(args) else f"{default_preset()[1]} {device.reason}"
+
+
+def _run_clip(clip: Path, folder: Path, settings: Settings, report: Reporter, cache: StageCache, store: ModelStore) -> None:
+    from segmo import pipeline
+    from segmo.cli.outputs import write_outputs
+
+    def tell(event: pipeline.StageEvent) -> None:
+        report.event(folder.name, event)
+
+    def tell_outputs(fraction: float, status: str = "progress") -> None:
+        tell(pipeline.StageEvent("outputs", status, fraction, time.perf_counter() - began))
+
+    started = time.perf_counter()
+    result = drain(pipeline.run(clip, settings, cache=cache, store=store), tell)
+    began = time.perf_counter()
+    tell_outputs(0.0, "started")
+    wrote = drain(write_outputs(result, folder), tell_outputs)
+    tell_outputs(1.0, "done" if wrote else "cached")
+    report.finished(folder.name, *_summary(result, folder, time.perf_counter() - started))
+
+
+def drain(steps: Generator[Event, None, Made], each: Callable[[Event], None]) -> Made:
+    """Run a generator to its end, passing on all it yields; returns what it returns."""
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            each(event)
+
+
+def _summary(result: Result, folder: Path, seconds: float) -> tuple[str, dict[str, Any]]:
+    """What came out, as a sentence and as values."""
+    count, frames = len(result.masks.object_ids), len(result.clip)
+    found = "nothing moves; the masks are empty" if not count else "1 object moves" if count == 1 else f"{count} objects move"
+    sentence = f"{found} ({frames} of {result.clip.source_frame_count} frames, {seconds:.1f} s). Results are in {folder}"
+    values = {
+        "out": str(folder),
+        "objects": count,
+        "nothing_moves": not count,
+        "frames": frames,
+        "seconds": round(seconds, 3),
+        "warnings": list(result.warnings),
+    }
+    return sentence, values

@@ -1,0 +1,61 @@
+"""Flags for the settings, made from `segmo.settings`, so that a new setting is a new flag without a line here."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from segmo.settings import Option, Settings, iter_options, with_values
+
+
+def add_setting_flags(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every option that has one, and `--device`. Flags that are not given leave no trace in the namespace."""
+    group = parser.add_argument_group("settings")
+    for option in iter_options():
+        if option.flag:
+            group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=_help(option), **_kind(option))
+    group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """The settings that the flags ask for; defaults elsewhere.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+    given = vars(args)
+    return with_values(Settings(), {option.path: given[_dest(option)] for option in iter_options() if _dest(option) in given})
+
+
+def gave_preset(args: argparse.Namespace) -> bool:
+    """Whether the user chose the preset."""
+    return "preset" in vars(args)
+
+
+def _dest(option: Option) -> str:
+    return ".".join(option.path)
+
+
+def _kind(option: Option) -> dict[str, Any]:
+    if isinstance(option.default, bool):
+        return {"action": argparse.BooleanOptionalAction}
+    if option.choices:
+        return {"choices": option.choices}
+    if option.default is None:
+        return {"type": _auto_or_number, "metavar": "auto|X"}
+    kind: Callable[[str], Any] = type(option.default)
+    return {"type": kind, "metavar": "N" if kind is int else "X"}
+
+
+def _auto_or_number(text: str) -> float | None:
+    try:
+        return None if text == "auto" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number") from None
+
+
+def _help(option: Option) -> str:
+    default = option.default
+    shown = "auto" if default is None else ("off", "on")[default] if isinstance(default, bool) else default
+    return f"{option.help} (default: {shown})".replace("%", "%%")

@@ -1,0 +1,91 @@
+"""Where the results of a clip go, and whether those that are there are still right."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segmo.types import Steps
+
+if TYPE_CHECKING:
+    from segmo.pipeline import Result
+
+_WRITERS = ("export", "render.py", "geometry.py", "video")  # the code that turns a result into files
+
+
+def output_folder(out: Path, clip: Path, taken: Collection[Path]) -> Path:
+    """The folder for a clip's results: `out/NAME`, or another name where that is in `taken` or holds the results of another clip."""
+    name = clip.name if clip.is_dir() else clip.stem
+    names = itertools.chain([name, f"{clip.parent.name}-{name}"], (f"{name}-{number}" for number in itertools.count(2)))
+    folders = (out / name for name in names)
+    return next(folder for folder in folders if folder not in taken and _holder(folder) in (None, _clip_id(clip)))
+
+
+def write_outputs(result: Result, folder: Path) -> Steps[bool]:
+    """Write all outputs of a result, unless just these are there already; returns whether it wrote.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    digest = _digest(result)
+    if _is_current(folder, digest):
+        return False
+    from segmo.export import export_all
+
+    yield from export_all(
+        folder,
+        clip=result.clip,
+        tracks=result.tracks,
+        labels=result.labels,
+        masks=result.masks,
+        depth=result.depth,
+        features=result.features,
+        run={**result.record(), "clip_id": _clip_id(result.source), "digest": digest},
+        source=result.source,
+    )
+    return True
+
+
+def _clip_id(clip: Path) -> str:
+    """Tells clips apart without telling where they lie: run.json is made to be shared."""
+    return hashlib.sha256(str(clip.resolve()).encode()).hexdigest()[:16]
+
+
+def _holder(folder: Path) -> str | None:
+    """The clip whose results a folder holds, if any."""
+    return _read_record(folder).get("clip_id")
+
+
+def _digest(result: Result) -> str:
+    """Names everything the outputs depend on: the last product, whose key covers all before it, and the code that writes."""
+    digest = hashlib.sha256(result.stages[-1].key.encode())
+    package = Path(__file__).resolve().parent.parent
+    for place in _WRITERS:
+        path = package / place
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _is_current(folder: Path, digest: str) -> bool:
+    """Whether a folder holds the outputs of that digest, complete and not touched since run.json, the last of them, was written."""
+    record = _read_record(folder)
+    if record.get("digest") != digest or not record.get("complete"):
+        return False
+    try:
+        written = (folder / "run.json").stat().st_mtime_ns
+        return all((folder / name).stat().st_mtime_ns <= written for name in record["files"])
+    except OSError:
+        return False
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

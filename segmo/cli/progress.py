@@ -1,0 +1,131 @@
+"""How `run` tells what happens: bars for people, JSON lines for machines, or nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from segmo.pipeline import StageEvent
+
+
+class Reporter(Protocol):
+    """Told of everything, in order; `clip` is the name of the clip's outputs."""
+
+    def __enter__(self) -> Reporter: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, text: str) -> None:
+        """Something for the user to know that is no result."""
+        ...
+
+    def event(self, clip: str, event: StageEvent) -> None:
+        """A stage went on."""
+        ...
+
+    def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
+        """A clip is done: in words, and as values."""
+        ...
+
+    def failed(self, clip: str, error: Exception) -> None:
+        """A clip failed."""
+        ...
+
+
+class Quiet:
+    """Only errors, on standard error."""
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+    def event(self, clip: str, event: StageEvent) -> None:
+        pass
+
+    def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
+        pass
+
+    def failed(self, clip: str, error: Exception) -> None:
+        print(f"segmo: {clip}: {error}", file=sys.stderr)
+
+
+class JsonLines(Quiet):
+    """One JSON object a line on standard output, nothing else there."""
+
+    def event(self, clip: str, event: StageEvent) -> None:
+        seconds = round(event.seconds, 3)
+        self._line(clip=clip, stage=event.stage, status=event.status, fraction=round(event.fraction, 4), seconds=seconds)
+
+    def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
+        self._line(clip=clip, status="finished", **values)
+
+    def failed(self, clip: str, error: Exception) -> None:
+        super().failed(clip, error)
+        self._line(clip=clip, status="failed", error=type(error).__name__, message=str(error))
+
+    def _line(self, **values: Any) -> None:
+        print(json.dumps(values), flush=True)
+
+
+class Bars:
+    """A bar a stage on standard error, results on standard output."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("{task.description:>22}"), BarColumn(30), TextColumn("{task.fields[state]}"))
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Reporter:
+        from rich.logging import RichHandler
+
+        self._handlers = logging.root.handlers[:]  # log lines must go above the bars, not through them
+        logging.root.handlers[:] = [RichHandler(console=self._console, show_time=False, show_path=False)]
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+        logging.root.handlers[:] = self._handlers
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, style="dim")
+
+    def event(self, clip: str, event: StageEvent) -> None:
+        if event.stage not in self._tasks:
+            self._tasks[event.stage] = self._progress.add_task(f"{clip} {event.stage}", total=1.0, state="")
+        state = "from cache" if event.status == "cached" else f"{event.seconds:.1f} s"
+        self._progress.update(self._tasks[event.stage], completed=event.fraction, state=state)
+
+    def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
+        self._clear()
+        for warning in values["warnings"]:
+            self.say(f"{clip}: {warning}")
+        print(f"{clip}: {sentence}", flush=True)
+
+    def failed(self, clip: str, error: Exception) -> None:
+        self._clear()
+        self._console.print(f"segmo: {clip}: {error}", markup=False, style="red")
+
+    def _clear(self) -> None:
+        for task in self._tasks.values():
+            self._progress.remove_task(task)
+        self._tasks.clear()
+
+
+def reporter(*, as_json: bool, quiet: bool) -> Reporter:
+    """The reporter that the flags ask for."""
+    return JsonLines() if as_json else Quiet() if quiet else Bars()
