@@ -320,7 +320,8 @@ class ObjectMasks:
             raise _fail(self, "object_ids", "within 1..255", str(self.object_ids.tolist()))
         scores = _freeze_array(self, "motion_scores", np.float32, ("K",), sizes)
         _check_unit_interval(self, "motion_scores", scores)
-        seen = set(np.flatnonzero(np.bincount(self.labels.ravel(), minlength=256)).tolist()) - {0}
+        counts = sum(np.bincount(frame.ravel(), minlength=256) for frame in self.labels)  # at once it would take eight times the memory
+        seen = set(np.flatnonzero(counts).tolist()) - {0}
         if seen != set(self.object_ids.tolist()):
             raise _fail(self, "object_ids", f"exactly the ids in labels, {sorted(seen)}", str(self.object_ids.tolist()))
         _freeze_strings(self, "notes")
