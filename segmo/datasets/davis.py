@@ -13,8 +13,8 @@ from segmo.errors import DataError
 
 VOID_ID = 255
 """Id of pixels that do not count in the unsupervised annotations of DAVIS 2017."""
-_PLACES = ("Annotations/480p", "Annotations_unsupervised/480p", "480p", "")
-_PLACES_UNSUPERVISED = ("Annotations_unsupervised/480p", "Annotations/480p", "480p", "")
+PLACES = ("Annotations/480p", "Annotations_unsupervised/480p", "480p", "")
+"""Where annotations lie below a folder that the user names."""
 
 
 def annotation_root(root: Path, *, unsupervised: bool = False) -> Path:
@@ -23,7 +23,7 @@ def annotation_root(root: Path, *, unsupervised: bool = False) -> Path:
     Raises:
         DataError: no sequence is found.
     """
-    return first_with_sequences(root, _PLACES_UNSUPERVISED if unsupervised else _PLACES)
+    return first_with_sequences(root, sorted(PLACES, key=lambda place: unsupervised and "unsupervised" not in place))
 
 
 def sequence_names(annotations: Path) -> tuple[str, ...]:

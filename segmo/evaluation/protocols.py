@@ -82,13 +82,13 @@ def find_annotations(
 
 
 def _guess_dataset(gt: Path) -> str:
-    """FBMS-59 has `GroundTruth` in each sequence, or its name in the path; SegTrackv2 has one `GroundTruth`, or folders of objects."""
+    """DAVIS has a folder `480p`, FBMS-59 `GroundTruth` in each sequence or its name in the path, SegTrackv2 just one, or objects."""
+    if any((gt / place).is_dir() for place in davis.PLACES if place):
+        return "davis"
     sequences = [folder for place in ("Testset", "") for folder in subfolders(gt / place)]
-    if any((folder / fbms.MASKS).is_dir() for folder in sequences) or "fbms" in str(gt.resolve()).lower():
+    if any((folder / fbms.MASKS).is_dir() for folder in sequences) or any("fbms" in part.lower() for part in gt.absolute().parts[-3:]):
         return "fbms"
-    if subfolders(gt / "GroundTruth") or any(
-        mask_files(inner) for folder in sequences for inner in subfolders(folder) if folder.name != "480p"
-    ):
+    if subfolders(gt / "GroundTruth") or any(mask_files(inner) for folder in sequences for inner in subfolders(folder)):
         return "segtrack"
     return "davis"
 

@@ -51,7 +51,8 @@ def roc_curve(probability: Float, moving: Bool) -> Curve:
     true, false, thresholds = _counts(*_checked(probability, moving))
     with np.errstate(invalid="ignore"):  # 0 / 0: no moving, or no static track
         x, y = false / false[-1], true / true[-1]
-    return Curve(x, y, thresholds, float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2)))
+    area = np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) if len(x) > 1 else np.nan
+    return Curve(x, y, thresholds, float(area))
 
 
 def precision_recall_curve(probability: Float, moving: Bool) -> Curve:
@@ -64,7 +65,8 @@ def precision_recall_curve(probability: Float, moving: Bool) -> Curve:
     precision = np.where(called > 0, true / np.maximum(called, 1), 1.0)
     with np.errstate(invalid="ignore"):  # 0 / 0: no moving track
         recall = true / true[-1]
-    return Curve(recall, precision, thresholds, float(np.sum(np.diff(recall) * precision[1:])))
+    area = np.sum(np.diff(recall) * precision[1:]) if len(recall) > 1 else np.nan
+    return Curve(recall, precision, thresholds, float(area))
 
 
 def _counts(scores: Values, truth: Bool) -> tuple[Values, Values, Values]:

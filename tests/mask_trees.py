@@ -1,0 +1,46 @@
+"""Small data sets on disk, in the layouts of the published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+PALETTE = [0, 0, 0, *(1 + k % 255 for k in range(765))]
+
+
+def moving_square(frames: int = 6, hw: tuple[int, int] = (40, 60), size: int = 12, start: int = 4, step: int = 3) -> np.ndarray:
+    """(T, H, W) bool: a square that goes right."""
+    masks = np.zeros((frames, *hw), bool)
+    for t in range(frames):
+        masks[t, 10 : 10 + size, start + step * t : start + step * t + size] = True
+    return masks
+
+
+def write_grey(folder: Path, masks: np.ndarray, names: list[str] | None = None) -> None:
+    """0 and 255, as DAVIS 2016."""
+    for name, mask in zip(names or numbered(len(masks)), masks, strict=True):
+        save(Image.fromarray(mask.astype(np.uint8) * 255), folder / f"{name}.png")
+
+
+def write_palette(folder: Path, labels: np.ndarray, names: list[str] | None = None) -> None:
+    """Object ids, as DAVIS 2017."""
+    for name, image in zip(names or numbered(len(labels)), labels, strict=True):
+        picture = Image.fromarray(image.astype(np.uint8))  # grey values become indices
+        picture.putpalette(PALETTE)
+        save(picture, folder / f"{name}.png")
+
+
+def write_pictures(folder: Path, names: list[str], hw: tuple[int, int] = (40, 60)) -> None:
+    for name in names:
+        save(Image.new("RGB", hw[::-1], (90, 90, 90)), folder / f"{name}.jpg")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def numbered(count: int, first: int = 0) -> list[str]:
+    return [f"{index:05d}" for index in range(first, first + count)]
