@@ -1,0 +1,67 @@
+"""The files of a finished run, and the record of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segmo.types import Steps
+from segmo.ui.controls import client_snippet, command_line
+from segmo.ui.parts import FilesPart, RunPart, StageRow
+
+if TYPE_CHECKING:
+    from segmo.pipeline import Result
+
+ARCHIVE = "segmo.zip"
+OVERLAY = "overlay.mp4"
+
+
+def write_files(result: Result, directory: Path) -> Steps[FilesPart]:
+    """Write everything a run delivers into its folder, and one archive of it.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    from segmo.export import export_all, write_zip
+
+    written = yield from export_all(
+        directory,
+        clip=result.clip,
+        tracks=result.tracks,
+        labels=result.labels,
+        masks=result.masks,
+        depth=result.depth,
+        features=result.features,
+        run={
+            "settings": result.settings.to_dict(),
+            "stages": [dataclasses.asdict(row) for row in result.stages],
+            "warnings": list(result.warnings),
+        },
+        source=result.source,
+    )
+    write_zip(directory, directory / ARCHIVE)
+    return FilesPart((), (), [path.name for path in written.values() if path.is_file()], ARCHIVE)
+
+
+def record(result: Result, files_seconds: float) -> RunPart:
+    """What ran, for how long, and how to repeat it."""
+    rows = [StageRow(row.stage, row.model, row.seconds, row.cached) for row in result.stages]
+    rows.append(StageRow("files", "", files_seconds, False))
+    clip, total = result.clip, sum(row.seconds for row in rows if not row.cached)
+    facts = [f"{total:.1f} s of computing", f"{len(clip)} of {clip.source_frame_count} frames used", f"preset {result.settings.preset}"]
+    return RunPart(facts, result.warnings, rows, command_line("clip.mp4", result.settings), client_snippet(result.settings))
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """What the API answers beside the files."""
+    masks = result.masks
+    scores = zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), strict=True)
+    return {
+        "objects": [{"id": identity, "motion_score": round(score, 4)} for identity, score in scores],
+        "nothing_moves": masks.nothing_moves,
+        "frames": len(result.clip),
+        "source_frames": result.clip.source_frame_count,
+        "stages": [{"stage": row.stage, "model": row.model, "seconds": row.seconds, "cached": row.cached} for row in result.stages],
+        "warnings": list(result.warnings),
+    }

@@ -1,0 +1,187 @@
+"""From products to the small pictures and videos of the tabs: quick to make, playable everywhere, a few hundred kilobytes each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo import render
+from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
+from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
+from segmo.ui.parts import MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
+from segmo.video import write_mp4
+
+RESULT_SIDE_PX = 960
+TAB_SIDE_PX = 640
+MAX_PICTURES = 24
+BINS = 40
+QUERY_COLOUR = (255, 176, 32)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The sampled frames at the size of the tabs' videos, and the folder to draw into."""
+
+    directory: Path
+    clip: Clip
+    frames: UInt8
+    """(T, h, w, 3)."""
+
+    @property
+    def hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+
+def open_canvas(directory: Path, clip: Clip) -> Canvas:
+    """Shrink the clip's frames once for all tabs."""
+    hw = fit_side(clip.hw, TAB_SIDE_PX)
+    frames = clip.frames if hw == clip.hw else np.stack([resize_image(frame, hw) for frame in clip.frames])
+    (directory / "view").mkdir(parents=True, exist_ok=True)
+    return Canvas(directory, clip, frames)
+
+
+def draw_original(canvas: Canvas) -> ResultPart:
+    """The clip as it was sampled, to play beside the result."""
+    hw = fit_side(canvas.clip.hw, RESULT_SIDE_PX)
+    name = _video(canvas, "original", lambda t: resize_image(canvas.clip.frames[t], hw))
+    return ResultPart(original=name, frame_count=len(canvas.clip), width=hw[1], height=hw[0])
+
+
+def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
+    """Sampled frames, query frames first among equals: they are framed and never left out before others."""
+    clip, queries = canvas.clip, set(query_frames.tolist())
+    chosen = sorted(_spread(sorted(queries), MAX_PICTURES))
+    others = [t for t in range(len(clip)) if t not in queries]
+    chosen = sorted({*chosen, *_spread(others, MAX_PICTURES - len(chosen))})
+    pictures = []
+    for t in chosen:
+        frame = canvas.frames[t].copy()
+        if t in queries:
+            width = max(4, frame.shape[0] // 45)
+            cv2.rectangle(frame, (0, 0), (frame.shape[1] - 1, frame.shape[0] - 1), QUERY_COLOUR, 2 * width)
+        caption = f"{'query ' if t in queries else ''}{clip.source_indices[t]} · {clip.timestamps_s[t]:.2f} s"
+        pictures.append((_picture(canvas, f"frame_{t:04d}", frame), caption))
+    height, width = clip.hw
+    facts = [f"{len(clip)} of {clip.source_frame_count} frames used", f"{width}×{height} px", f"{_rate(clip):.3g} frames a second"]
+    facts.append(f"tracks start on {len(queries)}")
+    return PicturesPart(facts, clip.notes, pictures)
+
+
+def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:
+    """The frames, and beside them their depth in colours."""
+
+    def draw(t: int) -> UInt8:
+        return render.side_by_side(canvas.frames[t], render.depth_colours(depth.inverse_depth[t], canvas.hw, bool(depth.reliable[t])))
+
+    name = _video(canvas, "depth", draw)
+    unreliable = int((~depth.reliable).sum())
+    facts = [f"not observable in {unreliable} of {len(depth.reliable)} frames, shown in grey"] if unreliable else []
+    return VideoPart(facts, depth.notes, name)
+
+
+def draw_tracks(canvas: Canvas, tracks: Tracks) -> VideoPart:
+    """Trails of the tracks."""
+    small = _scaled(tracks, canvas.hw)
+    name = _video(canvas, "tracks", lambda t: render.trails(canvas.frames[t], small, t))
+    return VideoPart([f"{len(tracks)} tracks"], (), name)
+
+
+def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:
+    """Principal components of the features as colours, on the query frames."""
+    shown = _spread(range(len(features.query_frames)), MAX_PICTURES // 2)
+    colours = render.feature_colours(features)
+    pictures = []
+    for q in shown:
+        t = int(features.query_frames[q])
+        image = cv2.resize(colours[q], canvas.hw[::-1], interpolation=cv2.INTER_NEAREST)
+        both = render.side_by_side(canvas.frames[t], image)
+        pictures.append((_picture(canvas, f"features_{t:04d}", both), f"{canvas.clip.timestamps_s[t]:.2f} s"))
+    _, rows, columns, channels = features.features.shape
+    return PicturesPart(
+        [f"{columns}×{rows} cells of {channels} numbers on each of {len(features.query_frames)} query frames"], (), pictures
+    )
+
+
+def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionPart:
+    """Probability of motion: the dense map where the model gives one, with the tracks above the threshold on top."""
+    evidence, small = labels.evidence, _scaled(tracks, canvas.hw)
+    chosen = np.unique(np.linspace(0, len(tracks) - 1, min(len(tracks), 1500)).round().astype(np.intp))
+    dense = evidence.probability_maps.size > 0
+
+    def draw(t: int) -> UInt8:
+        if dense:
+            return render.probability_map(canvas.frames[t], evidence.probability_maps[t])
+        positions, visible = small.positions_xy[chosen, t], small.visible[chosen, t]
+        return render.track_probability(canvas.frames[t], positions, evidence.track_probability[chosen], visible, labels.threshold)
+
+    counts = np.histogram(evidence.track_probability, bins=BINS, range=(0, 1))[0]
+    facts = [f"{int(labels.moving.sum())} of {len(labels.moving)} tracks move", f"threshold {labels.threshold:.2f}"]
+    if evidence.camera_motion:
+        facts.append(f"camera: {evidence.camera_motion}")
+    notes = list(dict.fromkeys([*evidence.notes, *labels.notes]))
+    return MotionPart(facts, notes, _video(canvas, "motion", draw), counts.tolist(), labels.threshold)
+
+
+def draw_masks(canvas: Canvas, masks: ObjectMasks) -> VideoPart:
+    """The masks alone, a colour an object."""
+    labels = resize_labels(masks.labels, canvas.hw)
+    name = _video(canvas, "masks", lambda t: render.OBJECT_COLOURS[labels[t]])
+    count = len(masks.object_ids)
+    return VideoPart([f"{count} moving object{'' if count == 1 else 's'}"] if count else [], masks.notes, name)
+
+
+def draw_result(canvas: Canvas, original: ResultPart, masks: ObjectMasks) -> ResultPart:
+    """The clip with its masks, and the list of objects."""
+    hw = (original.height, original.width)
+    labels = resize_labels(masks.labels, hw)
+    name = _video(canvas, "overlay", lambda t: render.overlay(resize_image(canvas.clip.frames[t], hw), labels[t], tags=True))
+    notes = () if masks.nothing_moves else masks.notes
+    return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], _objects(masks))
+
+
+def _objects(masks: ObjectMasks) -> list[MovingObject]:
+    areas = np.stack([np.bincount(frame.ravel(), minlength=256) for frame in masks.labels]) / masks.labels[0].size
+    rows = []
+    for identity, score in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), strict=True):
+        visible = areas[:, identity] > 0
+        colour = "#" + bytes(render.OBJECT_COLOURS[identity]).hex()
+        rows.append(MovingObject(identity, colour, score, int(visible.sum()), float(areas[visible, identity].mean())))
+    return rows
+
+
+def _video(canvas: Canvas, name: str, draw: Callable[[int], npt.NDArray[np.uint8]]) -> str:
+    file = f"view/{name}.mp4"
+    write_mp4(canvas.directory / file, (draw(t) for t in range(len(canvas.clip))), _rate(canvas.clip))
+    return file
+
+
+def _rate(clip: Clip) -> float:
+    return min(max(clip.fps, 1.0), 60.0)
+
+
+def _picture(canvas: Canvas, name: str, image: UInt8) -> str:
+    file = f"view/{name}.jpg"
+    ok, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    assert ok
+    (canvas.directory / file).write_bytes(code.tobytes())
+    return file
+
+
+def _spread(items: Sequence[int], count: int) -> list[int]:
+    """At most `count` items, evenly over all."""
+    if count <= 0 or not items:
+        return []
+    return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))]
+
+
+def _scaled(tracks: Tracks, hw: tuple[int, int]) -> Tracks:
+    if tracks.frame_hw == hw:
+        return tracks
+    positions = rescale_points(tracks.positions_xy, tracks.frame_hw, hw)
+    return Tracks(positions, tracks.visibility, tracks.confidence, tracks.query_frames, hw)

@@ -1,0 +1,59 @@
+"""From the command line to a running server."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from segmo.cache import cache_directory
+from segmo.settings import PRESETS
+from segmo.ui import theme
+from segmo.ui.examples import DIRECTORY, find_examples
+from segmo.ui.layout import build_app
+from segmo.ui.limits import limits_from
+from segmo.ui.results import results_directory, sweep
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of `app.py`."""
+    parser = argparse.ArgumentParser(prog="app.py", description="Open the segmo app in a browser.", allow_abbrev=False)
+    parser.add_argument("--share", action="store_true", help="also make a public link, through Gradio's servers")
+    parser.add_argument("--host", default=None, help="address to listen on (default: this computer only; 0.0.0.0: everybody)")
+    parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
+    parser.add_argument("--preset", choices=PRESETS, default=PRESETS[0], help="preset that the page starts with")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Build the app and serve it until it is stopped."""
+    options = parse(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    limits = limits_from()
+    results_directory().mkdir(parents=True, exist_ok=True)
+    sweep(limits.keep_hours)
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_directory() / "uploads"))
+    gr.set_static_paths([DIRECTORY])  # served in place, not copied
+    app = build_app(options.preset, find_examples(), limits)
+    app.queue(max_size=limits.queue)
+    app.launch(share=options.share, server_name=options.host, server_port=options.port, **launch_options(limits.upload_mb))
+
+
+def launch_options(upload_mb: int) -> dict[str, Any]:
+    """How the app is served: its looks, and nothing that calls home or keeps a visitor's runs."""
+    return {
+        "theme": theme.build_theme(),
+        "css_paths": theme.STYLE_SHEET,
+        "head": f"<script>{theme.SCRIPT.read_text(encoding='utf-8')}</script>",
+        "allowed_paths": [str(results_directory())],
+        "max_file_size": f"{upload_mb}mb",
+        "show_error": True,
+        "ssr_mode": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": ["api"],
+    }

@@ -1,0 +1,166 @@
+"""The page: where everything is, and which handler answers to what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from segmo.ui import handlers, panels, text
+from segmo.ui.controls import build_controls
+from segmo.ui.examples import Example
+from segmo.ui.limits import Limits
+from segmo.ui.panels import Updates
+
+Components = dict[str, Any]
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+VIDEO_TYPES = ["video", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".gif", ".webp"]
+
+
+def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> gr.Blocks:
+    """The whole app, with the first example's finished result on it."""
+    hour = 3600
+    with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(hour, limits.keep_hours * hour), fill_width=True) as app:
+        first = next(iter(examples.values()), None)
+        start = handlers.open_result(first.result) if first else panels.clear()
+        gr.HTML(text.masthead(), elem_id="masthead")
+        with gr.Row(elem_id="page"):
+            with gr.Column(elem_id="panel-column"):
+                parts, controls = _build_panel(preset, examples, limits)
+            with gr.Column(elem_id="result-column"):
+                parts |= _build_result(start)
+        _connect(parts, controls, examples, limits)
+        _add_api(parts, controls, limits)
+    return app
+
+
+def _build_panel(preset: str, examples: Mapping[str, Example], limits: Limits) -> tuple[Components, Components]:
+    """Clip, examples, Run and settings."""
+    parts: Components = {}
+    gr.HTML(text.upload_title(limits.upload_mb))
+    parts["upload"] = gr.File(label="Your video", show_label=False, file_types=VIDEO_TYPES, height=130, elem_id="upload")
+    parts["poster"] = gr.Image(
+        visible=False, interactive=False, show_label=False, buttons=[], elem_id="poster", alt_text="First picture of the clip"
+    )
+    parts["clip_note"] = gr.HTML("", elem_id="clip-note")
+    names = list(examples)
+    parts["example"] = gr.Radio(
+        [(examples[name].title, name) for name in names],
+        value=names[0] if names else None,
+        label="Or an example",
+        visible=bool(names),
+        elem_id="example",
+    )
+    parts["run"] = gr.Button("Run", variant="primary", size="lg", elem_id="run")
+    parts["stop"] = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
+    with gr.Accordion("Settings", open=True, elem_id="settings"):
+        controls = build_controls(preset)
+    return parts, controls
+
+
+def _build_result(start: Updates) -> Components:
+    """Message, steps and tabs, filled with `start`."""
+
+    def given(name: str) -> dict[str, Any]:
+        update = start.get(name)
+        return {key: value for key, value in update.items() if key != "__type__"} if isinstance(update, dict) else {"value": update}
+
+    parts: Components = {"progress": gr.State(start.get("progress"))}
+    parts["message"] = gr.HTML(**given("message"), elem_id="message")
+    parts["steps"] = gr.HTML(**given("steps"), elem_id="steps")
+    with gr.Tabs(elem_id="tabs"):
+        for name, title in text.TABS.items():
+            with gr.Tab(title, id=name):
+                parts[f"{name}_note"] = gr.HTML(**given(f"{name}_note"), elem_classes="tab-note")
+                for slot in panels.CONTENT[name]:
+                    parts[slot] = _content(slot, given(slot))
+    return parts
+
+
+def _content(slot: str, given: dict[str, Any]) -> Any:
+    """The component for a slot of `panels.CONTENT`."""
+    if slot.endswith("_video"):
+        return gr.Video(
+            **given, interactive=False, show_label=False, autoplay=True, loop=True, buttons=["download"], elem_id=slot, height="auto"
+        )
+    if slot.endswith("_gallery"):
+        wide = slot == "features_gallery"
+        return gr.Gallery(
+            **given,
+            show_label=False,
+            columns=2 if wide else 4,
+            height="auto",
+            interactive=False,
+            elem_id=slot,
+            buttons=["download", "fullscreen"],
+        )
+    if slot == "archive":
+        return gr.DownloadButton("Download everything as one zip", **given, variant="primary", elem_id=slot)
+    if slot == "files":
+        return gr.File(**given, label="Single files", file_count="multiple", interactive=False, elem_id=slot)
+    return gr.HTML(**given, elem_id=slot)
+
+
+def _connect(parts: Components, controls: Components, examples: Mapping[str, Example], limits: Limits) -> None:
+    """Bind events to handlers."""
+    names, outputs = list(controls), list(parts.values())
+    clip = [parts["upload"], parts["example"], *controls.values()]
+
+    def named(updates: Updates) -> dict[Any, Any]:
+        return {parts[name]: value for name, value in updates.items()}
+
+    def source(upload: str | None, example: str | None) -> Path | None:
+        return Path(upload) if upload else examples[example].clip if example else None
+
+    def on_run(upload: str | None, example: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
+        for updates in handlers.run(source(upload, example), dict(zip(names, values, strict=True))):
+            yield named(updates)
+
+    def on_change(upload: str | None, _: str | None, *values: Any) -> dict[Any, Any]:
+        return named(handlers.inspect(upload, dict(zip(names, values, strict=True))))
+
+    def on_example(name: str) -> dict[Any, Any]:
+        return named({**handlers.open_result(examples[name].result), "upload": None, "poster": gr.update(visible=False), "clip_note": ""})
+
+    running = parts["run"].click(
+        on_run,
+        clip,
+        outputs,
+        concurrency_id="segmo",
+        concurrency_limit=limits.runs_at_once,
+        show_progress="minimal",
+        show_progress_on=parts["message"],
+        api_visibility="private",
+    )
+    parts["stop"].click(
+        lambda progress: named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
+    )
+    seen = [parts["poster"], parts["clip_note"], parts["message"]]
+    gr.on([parts["upload"].upload, parts["upload"].clear], on_change, clip, seen, **QUIET)
+    changes = [control.input if hasattr(control, "input") else control.change for control in controls.values()]
+    gr.on(changes, on_change, clip, seen, trigger_mode="always_last", **QUIET)
+    parts["example"].input(on_example, parts["example"], outputs, **QUIET)
+
+
+def _add_api(parts: Components, controls: Components, limits: Limits) -> None:
+    """The end point /segment."""
+    with gr.Row(visible=False):
+        clip = gr.File(label="clip", file_types=VIDEO_TYPES)
+        overlay, archive, summary = gr.File(label="overlay"), gr.File(label="archive"), gr.JSON(label="summary")
+        trigger = gr.Button()
+
+    def segment(clip: str | None, **values: Any) -> Iterator[handlers.Answer]:
+        yield from handlers.segment(clip, values)
+
+    trigger.click(
+        segment,
+        clip,
+        [overlay, archive, summary],
+        inputs_kwargs=controls,
+        api_name="segment",
+        concurrency_id="segmo",
+        api_description=text.API,
+    )

@@ -1,0 +1,170 @@
+"""From parts to the values of the page's components: HTML, file paths and updates, by the component's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from math import log1p
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from segmo.ui import text
+from segmo.ui.parts import FilesPart, MotionPart, MovingObject, Part, PicturesPart, ResultPart, RunPart, VideoPart
+
+Updates = dict[str, Any]
+"""New values of some components, by name; the others stay as they are."""
+
+CONTENT = {
+    "result": ("compare", "objects"),
+    "frames": ("frames_gallery",),
+    "depth": ("depth_video",),
+    "tracks": ("tracks_video",),
+    "features": ("features_gallery",),
+    "motion": ("motion_video", "histogram"),
+    "masks": ("masks_video",),
+    "files": ("archive", "files"),
+    "run": ("record",),
+}
+"""Components of each tab besides its `<tab>_note`; they are hidden until there is something to show."""
+
+
+def show(name: str, part: Part, directory: Path) -> Updates:
+    """Fill a tab."""
+    updates: Updates
+    if isinstance(part, ResultPart):
+        updates = {"compare": _compare(part, directory), "objects": _objects(part)}
+    elif isinstance(part, MotionPart):
+        updates = {"motion_video": str(directory / part.video), "histogram": _histogram(part)}
+    elif isinstance(part, VideoPart):
+        updates = {f"{name}_video": str(directory / part.video)}
+    elif isinstance(part, PicturesPart):
+        updates = {f"{name}_gallery": [(str(directory / file), caption) for file, caption in part.pictures]}
+    elif isinstance(part, FilesPart):
+        updates = {"archive": str(directory / part.archive), "files": [str(directory / file) for file in part.files]}
+    else:
+        assert isinstance(part, RunPart)
+        updates = {"record": _record(part)}
+    shown: Updates = {slot: gr.update(value=value, visible=True) for slot, value in updates.items()}
+    shown[f"{name}_note"] = note(text.ABOUT[name], part.facts, part.notes)
+    return shown
+
+
+def clear() -> Updates:
+    """Empty every tab, and say in each what will appear."""
+    updates: Updates = {}
+    for name, slots in CONTENT.items():
+        updates[f"{name}_note"] = f'<p class="about waiting-note">{escape(text.WAITING[name])}</p>'
+        updates.update({slot: gr.update(value=None, visible=False) for slot in slots})
+    return updates
+
+
+def note(about: str, facts: Sequence[str], notes: Sequence[str]) -> str:
+    """The lines above a tab's content: what it shows, facts, warnings."""
+    lines = [f'<p class="about">{escape(about)}</p>'] if about else []
+    if facts:
+        lines.append(f'<p class="facts">{" · ".join(map(escape, facts))}</p>')
+    lines += [f'<p class="warning">{escape(sentence)}</p>' for sentence in notes]
+    return "".join(lines)
+
+
+def message(kind: str, title: str, body: str) -> str:
+    """A box above the tabs; `kind` is info, error or empty (then there is no box)."""
+    if not kind:
+        return ""
+    role = "alert" if kind == "error" else "status"
+    return f'<div class="message {kind}" role="{role}"><strong>{escape(title)}</strong> <span>{escape(body)}</span></div>'
+
+
+def file_url(path: Path) -> str:
+    """Address of a file below a folder that the app may serve, relative to the page."""
+    return "gradio_api/file=" + quote(path.as_posix())
+
+
+def _compare(part: ResultPart, directory: Path) -> str:
+    ratio = f'style="--ratio:{part.width}/{part.height}"'
+    players = [_player("Original", directory / part.original)]
+    if part.overlay:
+        players.append(_player("Moving objects", directory / part.overlay, "overlay"))
+    if len(players) < 2:
+        return f'<div class="compare single" {ratio}>{players[0]}</div>'
+    switch = '<label class="slide-switch"><input type="checkbox" class="slide-on"> Compare by sliding</label>'
+    slider = '<input type="range" class="slide" min="0" max="100" value="50" aria-label="Share of the original that is shown">'
+    return f'<div class="compare" {ratio}>{"".join(players)}{slider}</div>{switch}'
+
+
+def _player(label: str, path: Path, kind: str = "original") -> str:
+    attributes = "controls loop muted autoplay playsinline" if kind == "overlay" else "loop muted autoplay playsinline"
+    return (
+        f'<figure class="{kind}"><video src="{escape(file_url(path))}" {attributes} aria-label="{label}"></video>'
+        f"<figcaption>{label}</figcaption></figure>"
+    )
+
+
+def _objects(part: ResultPart) -> str:
+    if not part.overlay:
+        return ""
+    if not part.objects:
+        return message("info", text.NOTHING_MOVES_TITLE, text.NOTHING_MOVES)
+    rows = "".join(_object_row(item, part.frame_count) for item in part.objects)
+    head = "<tr><th scope=col>Object</th><th scope=col>Moves</th><th scope=col>Visible</th><th scope=col>Size</th></tr>"
+    return f'<table class="objects"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+
+
+def _object_row(item: MovingObject, frame_count: int) -> str:
+    share = item.frames / max(frame_count, 1)
+    return (
+        f'<tr><th scope="row"><i class="swatch" style="background:{escape(item.colour)}"></i>Object {item.id}</th>'
+        f"<td>{_bar(item.score, f'{item.score:.0%}')}</td>"
+        f"<td>{_bar(share, f'{item.frames} of {frame_count} frames')}</td><td>{item.area:.1%}</td></tr>"
+    )
+
+
+def _bar(share: float, label: str) -> str:
+    return f'<span class="bar" aria-hidden="true"><i style="width:{share:.0%}"></i></span><span class="bar-label">{escape(label)}</span>'
+
+
+def _histogram(part: MotionPart) -> str:
+    """Bars of the tracks' probabilities on a logarithmic scale, with the threshold in it, as SVG that follows the theme."""
+    width, height, count = 600, 120, max(len(part.counts), 1)
+    tallest = log1p(max(part.counts, default=0)) or 1.0
+    bars = []
+    for index, value in enumerate(part.counts):
+        tall = round(log1p(value) / tallest * height, 1)
+        kind = "moving" if (index + 0.5) / count > part.threshold else "still"
+        low, high = index / count, (index + 1) / count
+        bars.append(
+            f'<rect class="{kind}" x="{index * width / count + 1:.1f}" y="{height - tall}" width="{width / count - 2:.1f}" height="{tall}">'
+            f"<title>{value} tracks from {low:.2f} to {high:.2f}</title></rect>"
+        )
+    at = part.threshold * width
+    return (
+        '<figure class="histogram"><figcaption>Tracks by probability of motion</figcaption>'
+        f'<svg viewBox="0 -4 {width} {height + 8}" role="img" aria-label="Histogram with the threshold at {part.threshold:.2f}" '
+        f'preserveAspectRatio="none">{"".join(bars)}<line x1="{at:.1f}" x2="{at:.1f}" y1="-4" y2="{height + 4}"/></svg>'
+        f'<div class="axis"><span>0: stands still</span><span>threshold {part.threshold:.2f}</span><span>1: moves</span></div></figure>'
+    )
+
+
+def _record(part: RunPart) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(text.STAGES.get(row.stage, row.stage))}</th><td>{escape(row.model)}</td>'
+        f"<td>{'from cache' if row.cached else f'{row.seconds:.1f} s'}</td></tr>"
+        for row in part.stages
+    )
+    head = "<tr><th scope=col>Stage</th><th scope=col>Model</th><th scope=col>Time</th></tr>"
+    return (
+        f'<table class="record"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+        f"<h3>The same run in a terminal</h3><pre><code>{escape(part.command)}</code></pre>"
+        f"<h3>The same run from Python, through this app</h3><pre><code>{escape(part.snippet)}</code></pre>"
+    )
+
+
+def show_all(parts: Mapping[str, Part], directory: Path) -> Updates:
+    """Fill every tab of a finished run."""
+    updates = clear()
+    for name, part in parts.items():
+        updates.update(show(name, part, directory))
+    return updates

@@ -1,0 +1,153 @@
+"""What the tabs show of a run, as plain data beside its files, so that a finished run opens again without any computation.
+
+File names are relative to the folder of the run. `save` and `load` keep the parts in `view.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segmo.errors import DataError
+
+VIEW_FILE = "view.json"
+VIEW_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one tab shows."""
+
+    facts: Sequence[str] = ()
+    """Sentences about the product."""
+    notes: Sequence[str] = ()
+    """Warnings."""
+
+
+@dataclass(frozen=True)
+class PicturesPart(Part):
+    """Frames or features: pictures with captions."""
+
+    pictures: Sequence[tuple[str, str]] = ()
+    """(file, caption)."""
+
+
+@dataclass(frozen=True)
+class VideoPart(Part):
+    """Depth, tracks or masks: a video."""
+
+    video: str = ""
+
+
+@dataclass(frozen=True)
+class MotionPart(VideoPart):
+    """Motion: a video and the distribution of the tracks' probabilities."""
+
+    counts: Sequence[int] = ()
+    """Tracks in each of equal bins from 0 to 1."""
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True)
+class MovingObject:
+    """A row of the object list."""
+
+    id: int
+    colour: str
+    """As #rrggbb."""
+    score: float
+    """Probability in [0, 1] that it moves."""
+    frames: int
+    """Frames in which it is visible."""
+    area: float
+    """Mean share of the frame it covers where it is visible."""
+
+
+@dataclass(frozen=True)
+class ResultPart(Part):
+    """Result: the clip, the same with its masks, and the objects. `overlay` is empty until the masks are done."""
+
+    original: str = ""
+    overlay: str = ""
+    frame_count: int = 0
+    width: int = 16
+    height: int = 9
+    objects: Sequence[MovingObject] = ()
+
+
+@dataclass(frozen=True)
+class FilesPart(Part):
+    """Files: what can be downloaded."""
+
+    files: Sequence[str] = ()
+    archive: str = ""
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A row of the record of a run."""
+
+    stage: str
+    model: str
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True)
+class RunPart(Part):
+    """Run details."""
+
+    stages: Sequence[StageRow] = ()
+    command: str = ""
+    snippet: str = ""
+
+
+PARTS: dict[str, type[Part]] = {
+    "result": ResultPart,
+    "frames": PicturesPart,
+    "depth": VideoPart,
+    "tracks": VideoPart,
+    "features": PicturesPart,
+    "motion": MotionPart,
+    "masks": VideoPart,
+    "files": FilesPart,
+    "run": RunPart,
+}
+"""The part behind each tab."""
+
+
+def save(directory: Path, parts: Mapping[str, Part]) -> None:
+    """Write the parts of a run into its folder."""
+    content = {"version": VIEW_VERSION, "parts": {name: dataclasses.asdict(part) for name, part in parts.items()}}
+    temporary = directory / (VIEW_FILE + ".tmp")
+    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    os.replace(temporary, directory / VIEW_FILE)
+
+
+def load(directory: Path) -> dict[str, Part]:
+    """The parts of a finished run, by tab.
+
+    Raises:
+        DataError: the folder holds none, or one of another version.
+    """
+    path = directory / VIEW_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != VIEW_VERSION:
+            raise ValueError(f"version {content['version']}")
+        return {name: _part(name, values) for name, values in content["parts"].items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a finished result ({error}). Run the clip again.") from error
+
+
+def _part(name: str, values: dict[str, Any]) -> Part:
+    if "objects" in values:
+        values["objects"] = [MovingObject(**row) for row in values["objects"]]
+    if "stages" in values:
+        values["stages"] = [StageRow(**row) for row in values["stages"]]
+    return PARTS[name](**values)

@@ -1,0 +1,104 @@
+"""Every sentence of the page, in one place."""
+
+from __future__ import annotations
+
+from segmo import errors
+
+TITLE = "segmo"
+HEADLINE = "Drop a video. Everything that moves comes back with a mask of its own."
+SUBLINE = "No clicks, no prompts, and the camera may move as it likes."
+
+API = (
+    "Segment everything that moves in a video. Returns the overlay video, a zip with masks, videos and data, and a summary. "
+    "While it runs, the summary tells the stage and the fraction of it that is done."
+)
+
+STAGES = {
+    "frames": "Frames",
+    "flow": "Flow",
+    "depth": "Depth",
+    "tracks": "Tracks",
+    "features": "Features",
+    "motion": "Motion",
+    "masks": "Masks",
+    "files": "Files",
+}
+"""Steps of a run in order, as the page names them."""
+
+TABS = {
+    "result": "Result",
+    "frames": "Frames",
+    "depth": "Depth",
+    "tracks": "Tracks",
+    "features": "Features",
+    "motion": "Motion",
+    "masks": "Masks",
+    "files": "Files",
+    "run": "Run details",
+}
+
+ABOUT = {
+    "result": "",
+    "frames": "The frames that are used. Tracks start on the framed ones, the query frames.",
+    "depth": "How near everything is: bright is near, dark is far. Depth is relative, frame by frame.",
+    "tracks": "Points followed through the whole clip, each with the trail of its last positions.",
+    "features": "What each patch of the query frames looks like: similar colours mean similar looks.",
+    "motion": "How probably each point moves by itself, and not just because the camera does.",
+    "masks": "One colour for each moving object. An object keeps its colour through the whole clip.",
+    "files": "Everything the run wrote. The archive holds all of it, with one palette PNG for each frame.",
+    "run": "What ran, for how long, and how to run it again without this page.",
+}
+"""What a tab shows, in one line."""
+
+WAITING = {
+    "result": "The result appears here when the masks are done.",
+    "frames": "The sampled frames appear here first.",
+    "depth": "Depth appears here as soon as it is estimated.",
+    "tracks": "Tracks appear here as soon as the points are followed.",
+    "features": "Features appear here as soon as the query frames are described.",
+    "motion": "Motion appears here as soon as every track is judged.",
+    "masks": "Masks appear here as soon as the objects are cut out.",
+    "files": "Files appear here when the run is done.",
+    "run": "The record of the run appears here when it is done.",
+}
+
+NOTHING_MOVES_TITLE = "Nothing moves in this clip"
+NOTHING_MOVES = (
+    "Every point fits a scene that stands still, whatever the camera does, so there is nothing to cut out. "
+    "If you do see something move, set the motion threshold by hand to a lower value, use a longer part of the clip, "
+    "or allow more frames."
+)
+
+STOPPED = "Stopped. Finished stages are kept: Run goes on from where it stopped."
+UNEXPECTED = "Finished stages are kept. Press Run to try again, or use fewer or smaller frames; the server's log says more."
+NO_CLIP = "There is no clip yet. Drop a video on the left, or choose an example, and press Run."
+
+
+def masthead() -> str:
+    """The head of the page."""
+    return (
+        f'<header class="masthead"><p class="name">{TITLE}</p><h1>{HEADLINE}</h1><p class="sub">{SUBLINE}</p>'
+        '<a class="jump" href="#panel-column">Use your own clip ↓</a></header>'
+    )
+
+
+def upload_title(upload_mb: int) -> str:
+    """Above the drop zone."""
+    return f'<p class="upload-title">Your video<span>MP4, MOV, WebM, MKV, GIF and more, up to {upload_mb} MB</span></p>'
+
+
+def problem(error: BaseException) -> tuple[str, str]:
+    """A headline and an explanation, in words for a visitor, for anything that ended a run."""
+    stage, colon, rest = str(error).partition(": ")
+    explanation = rest if colon and stage.startswith("Stage ") else str(error)  # the strip of steps shows which stage it was
+    if isinstance(error, errors.InputError):
+        return "This clip cannot be used.", explanation
+    if isinstance(error, errors.SettingsError):
+        return "A setting does not fit.", explanation
+    if isinstance(error, errors.WeightsError):
+        return "The models of this preset are not here.", explanation
+    if isinstance(error, errors.DeviceError):
+        return "This computer cannot run that.", explanation
+    if isinstance(error, errors.SegmoError) and (error.__cause__ is None or isinstance(error.__cause__, errors.SegmoError)):
+        return "The run could not finish.", explanation
+    return "Something unexpected happened.", UNEXPECTED
