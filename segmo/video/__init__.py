@@ -1,22 +1,14 @@
 """The only room that opens or writes videos and image folders.
 
 Reading gives RGB uint8 (H, W, 3) frames as a viewer shows them: rotated, with square pixels, with real timestamps. It streams: a
-source is scanned once without decoding, and of the frames only those asked for are converted and handed out, one at a time. PyAV reads,
-because moviepy knows neither timestamps nor what a display matrix mirrors; moviepy writes.
+source is scanned once without decoding, and of the frames only those asked for are converted and handed out, one at a time. PyAV
+reads, because moviepy gives neither timestamps nor the display matrix; moviepy writes.
 """
 
-from __future__ import annotations
-
-import hashlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-
-from segmo.errors import VideoError
-from segmo.types import UInt8
-from segmo.video.files import VideoFile
-from segmo.video.images import FOLDER_FPS, IMAGE_SUFFIXES, AnimatedImage, ImageFolder, list_images
-from segmo.video.source import Source, VideoInfo, reading
-from segmo.video.writing import write_alpha_webm, write_mp4
+from segmo.video.images import FOLDER_FPS, IMAGE_SUFFIXES
+from segmo.video.reading import content_hash, open_source, probe, read_frames
+from segmo.video.source import Source, VideoInfo
+from segmo.video.writing import normalise, write_alpha_webm, write_mp4
 
 __all__ = [
     "FOLDER_FPS",
@@ -24,54 +16,10 @@ __all__ = [
     "Source",
     "VideoInfo",
     "content_hash",
+    "normalise",
     "open_source",
     "probe",
     "read_frames",
     "write_alpha_webm",
     "write_mp4",
 ]
-
-
-def open_source(path: str | Path) -> Source:
-    """Open a video file, an animated image or a folder of images.
-
-    Raises:
-        VideoError: nothing is there, or it shows no frame.
-    """
-    path = Path(path).absolute()
-    if path.is_dir():
-        return ImageFolder(path)
-    if not path.is_file():
-        raise VideoError(f"There is no file or folder {path}. Check the spelling of the path.")
-    with reading(path), open(path, "rb") as file:
-        head = file.read(16)
-    if not head:
-        raise VideoError(f"{path.name} is empty (0 bytes). Copy or download it again.")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return AnimatedImage(path)
-    return VideoFile(path)
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """Size, length, rate and codec of a source; see `open_source` for its errors."""
-    return open_source(path).info
-
-
-def read_frames(path: str | Path, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
-    """Stream the frames at increasing indices; see `Source.read`."""
-    return open_source(path).read(indices)
-
-
-def content_hash(path: str | Path) -> str:
-    """SHA-256 of the bytes of a file, or of the names and bytes of the images of a folder; path and times do not matter."""
-    path = Path(path).absolute()
-    files = list_images(path) if path.is_dir() else [path]
-    total = hashlib.sha256()
-    for file in files:
-        digest = hashlib.sha256()
-        with reading(file), open(file, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        if path.is_dir():
-            total.update(file.name.encode() + b"\0" + digest.digest())
-    return total.hexdigest() if path.is_dir() else digest.hexdigest()

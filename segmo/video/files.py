@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -32,14 +32,21 @@ class _Index:
     """The packets of a video stream, found by demultiplexing alone."""
 
     pts: npt.NDArray[np.int64]
-    """Presentation order of each packet, in units of the stream or, where the container has no timestamps, a running number."""
+    """Presentation time of each packet in units of the stream, or its number where frames are `counted`."""
     keys: npt.NDArray[np.int64]
     """Numbers of the packets at which decoding can start."""
     frames: npt.NDArray[np.int64]
     """Number of the packet that holds each frame, in presentation order."""
-    last_duration: int
     counted: bool
     """Whether frames are told apart by counting because the container has no timestamps."""
+    timestamps_s: npt.NDArray[np.float64]
+    """Presentation time of each frame from the first."""
+    duration_s: float
+
+    @property
+    def intra_only(self) -> bool:
+        """Whether each packet can be decoded on its own."""
+        return len(self.keys) == len(self.pts)
 
 
 def _scan(container: Any, stream: Any) -> _Index:
@@ -47,21 +54,29 @@ def _scan(container: Any, stream: Any) -> _Index:
     pts: list[int | None] = []
     keys: list[int] = []
     shown: list[int] = []
-    last = 0
+    last_duration = 0
     for packet in _packets(container, stream):
         if packet.is_keyframe:
             keys.append(len(pts))
         if not packet.is_discard:
             shown.append(len(pts))
         pts.append(packet.pts)
-        last = packet.duration or last
+        last_duration = packet.duration or last_duration
+    frame_duration = 1 / Fraction(stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE)
+    unit, last = Fraction(stream.time_base), last_duration * Fraction(stream.time_base) or frame_duration
     # AVI stores no presentation times; those that ffmpeg derives are wrong where frames are reordered.
     counted = container.format.name == "avi" or None in pts
+    if counted:
+        unit = last = frame_duration
     times = np.arange(len(pts)) if counted else np.array(pts, np.int64)
-    first = keys[0] if keys else 0
-    frames = np.array([number for number in shown if number >= first and times[number] >= times[first]], np.int64)
-    _, unique = np.unique(times[frames], return_index=True)  # two fields of one frame may share a time
-    return _Index(times, np.array(keys or [0], np.int64), frames[unique], last, counted)
+    start = keys[0] if keys else 0
+    frames = np.array([number for number in shown if number >= start and times[number] >= times[start]], np.int64)
+    frames = frames[np.unique(times[frames], return_index=True)[1]]  # two fields of one frame may share a time
+    if not len(frames):
+        raise VideoError(f"{Path(container.name).name} holds no complete frame. Copy or download it again.")
+    elapsed = times[frames] - times[frames[0]]
+    duration_s = float(int(elapsed[-1]) * unit + last)
+    return _Index(times, np.array(keys or [0], np.int64), frames, counted, elapsed * float(unit), duration_s)
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
@@ -79,36 +94,39 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        notes: list[str] = []
         with self._opened() as (container, stream):
-            self._index = index = _scan(container, stream)
-            codec, rate = stream.codec_context.codec.canonical_name, stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE
-            aspect, unit, promised = stream.sample_aspect_ratio, stream.time_base, stream.frames
-            has_audio = bool(container.streams.audio)
-        count = len(index.frames)
-        first = next(self._decode(range(count)), None)
+            self._index = _scan(container, stream)
+            self.stream_index: int | None = stream.index
+            codec, promised, aspect = stream.codec_context.codec.canonical_name, stream.frames, stream.sample_aspect_ratio
+            audio = [sound.codec_context.codec.canonical_name for sound in container.streams.audio if sound.codec_context]
+        count = len(self._index.frames)
+        with contextlib.closing(self._decode(range(count))) as frames:
+            _, first = next(frames, (0, None))
         if first is None:
             raise VideoError(f"No frame of {path.name} ({codec}) can be decoded. Copy it again, or convert it to MP4 (H.264).")
-        if promised > len(index.pts):
-            notes.append(f"The file is cut off: only {len(index.pts)} of its {promised} frames are there.")
-        if _has_alpha(first[1]):
-            notes.append("Transparent parts are shown in black.")
         self._aspect = float(aspect) if aspect and 0.25 <= aspect <= 4 else 1.0
-        self._turn = _display_matrix(first[1])
-        self._hw: tuple[int, int] | None = None
-        self._hw = self._to_rgb(first[1]).shape[:2]
-        tick = 1 / rate if index.counted else unit
-        shown = index.pts[index.frames]
-        self.timestamps_s = (shown - shown[0]) * float(tick)
-        last = float(tick * index.last_duration) if index.last_duration and not index.counted else float(1 / rate)
-        duration = float(self.timestamps_s[-1]) + last
+        self._turn = _display_matrix(first)
+        self.timestamps_s = self._index.timestamps_s
         self.names = tuple(f"{number:05d}" for number in range(count))
-        self.info = VideoInfo(self._hw, count, count / duration, duration, codec, _angle(self._turn), has_audio, False, tuple(notes))
+        cut = f"The file is cut off: only {len(self._index.pts)} of its {promised} frames are there."
+        self.info = VideoInfo(
+            hw=self._displayed(first).shape[:2],
+            frame_count=count,
+            fps=count / self._index.duration_s,
+            duration_s=self._index.duration_s,
+            codec=codec,
+            rotation=round(float(np.degrees(np.arctan2(self._turn[1, 0], self._turn[0, 0])))) % 360,
+            has_audio=bool(audio),
+            is_folder=False,
+            pixel_format=first.format.name,
+            audio_codec=audio[0] if audio else "",
+            notes=(cut,) if promised > len(self._index.pts) else (),
+        )
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`."""
         for index, frame in self._decode(indices):
-            yield index, self._to_rgb(frame)
+            yield index, resize_image(self._displayed(frame), self.info.hw)  # the size may change in mid-stream
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -135,16 +153,15 @@ class VideoFile:
             while start > 0 and index.pts[index.keys[start]] > index.pts[number]:
                 start -= 1
             needed[index.keys[max(start, 0)] : number + 1] = True
-        if index.counted and len(index.keys) < len(index.pts):
-            needed[: needed.nonzero()[0].max(initial=0) + 1] = True  # only an unbroken count tells which frame is which
+        if index.counted and not index.intra_only:
+            needed[:] = True  # only an unbroken count tells which frame is which
         return needed
 
-    def _decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def _decode(self, indices: Sequence[int]) -> Generator[tuple[int, Any], None, None]:
         """(index, decoded frame) of the frames wanted; packets that they do not need are never decoded."""
         index = self._index
         wanted = {int(index.pts[index.frames[i]]): int(i) for i in indices}
         needed = self._needed(index.frames[i] for i in indices)
-        intra = len(index.keys) == len(index.pts)
         fed: list[int] = []
         with self._opened() as (container, stream):
             context = stream.codec_context
@@ -156,7 +173,7 @@ class VideoFile:
                     logger.info("%s: a packet could not be decoded (%s)", self._path.name, error)
                     return
                 for frame in frames:
-                    found = wanted.pop(fed.pop(0) if index.counted and fed else frame.pts, None)
+                    found = wanted.pop(fed.pop(0) if fed else frame.pts, None)
                     if found is not None:
                         yield found, frame
 
@@ -164,27 +181,24 @@ class VideoFile:
                 if not wanted or number >= len(needed):
                     break
                 if needed[number]:
-                    fed.append(number)
+                    if index.counted:
+                        fed.append(number)
                     yield from decode(packet)
-                elif number and needed[number - 1] and not intra:
+                elif number and needed[number - 1] and not index.intra_only:
                     yield from decode(None)
                     context.flush_buffers()
             if wanted:
                 yield from decode(None)
 
-    def _to_rgb(self, frame: Any) -> UInt8:
-        image = over_black(frame.to_ndarray(format="rgba")) if _has_alpha(frame) else frame.to_ndarray(format="rgb24")
+    def _displayed(self, frame: Any) -> UInt8:
+        """A decoded frame as (H, W, 3) RGB, with square pixels and turned upright."""
+        if any(component.is_alpha for component in frame.format.components):
+            image = over_black(frame.to_ndarray(format="rgba"))
+        else:
+            image = frame.to_ndarray(format="rgb24")
         height, width = image.shape[:2]
-        if self._aspect > 1:
-            image = resize_image(image, (height, round(width * self._aspect)))
-        elif self._aspect < 1:
-            image = resize_image(image, (round(height / self._aspect), width))
-        image = turned(image, self._turn)
-        return resize_image(image, self._hw) if self._hw else image  # the size may change in mid-stream
-
-
-def _has_alpha(frame: Any) -> bool:
-    return any(component.is_alpha for component in frame.format.components)
+        square = (height, round(width * self._aspect)) if self._aspect > 1 else (round(height / self._aspect), width)
+        return turned(resize_image(image, square), self._turn)
 
 
 def _display_matrix(frame: Any) -> npt.NDArray[np.int64]:
@@ -195,7 +209,3 @@ def _display_matrix(frame: Any) -> npt.NDArray[np.int64]:
             straight = abs(int(a)) >= abs(int(b))
             return np.array([[np.sign(a), 0], [0, np.sign(d)]] if straight else [[0, np.sign(c)], [np.sign(b), 0]], np.int64)
     return np.eye(2, dtype=np.int64)
-
-
-def _angle(turn: npt.NDArray[np.int64]) -> int:
-    return round(float(np.degrees(np.arctan2(turn[1, 0], turn[0, 0])))) % 360

@@ -19,6 +19,7 @@ from segmo.video.source import VideoInfo, over_black, reading, turned
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 FOLDER_FPS = 24.0
 """Frame rate given to image folders, which have none: that of DAVIS and of cinema."""
+_REPLACE = "Replace or remove this image."
 
 _EXIF_TURNS = {
     2: ((-1, 0), (0, 1)),
@@ -49,6 +50,8 @@ def list_images(folder: Path) -> list[Path]:
 class ImageFolder:
     """A folder of images of one size, which play at `FOLDER_FPS`."""
 
+    stream_index: int | None = None
+
     def __init__(self, folder: Path) -> None:
         self._files = list_images(folder)
         if not self._files:
@@ -59,7 +62,7 @@ class ImageFolder:
                 raise VideoError(f"{other.name} and {file.name} differ only in their ending. Keep one of each pair of images.")
         self._turns, first = [], (0, 0)
         for file in self._files:
-            with reading(file), Image.open(file) as image:
+            with reading(file, _REPLACE), Image.open(file) as image:
                 orientation = image.getexif().get(0x0112, 1)
                 hw = image.size if orientation in (5, 6, 7, 8) else image.size[::-1]
             self._turns.append(np.array(_EXIF_TURNS.get(orientation, ((1, 0), (0, 1))), np.int64))
@@ -77,10 +80,10 @@ class ImageFolder:
         """See `Source.read`; an image that cannot be decoded is an error that names it."""
         for index in indices:
             file = self._files[index]
-            with reading(file):
+            with reading(file, _REPLACE):
                 image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
                 if image is None:
-                    raise ValueError("damaged image")
+                    raise ValueError("the image is damaged")
             yield int(index), turned(_bgr_to_rgb(image), self._turns[index])
 
 
@@ -98,6 +101,8 @@ def _bgr_to_rgb(image: npt.NDArray[Any]) -> UInt8:
 class AnimatedImage:
     """A WebP file, whose animations ffmpeg does not decode."""
 
+    stream_index: int | None = None
+
     def __init__(self, path: Path) -> None:
         self._path = path
         with reading(path), Image.open(path) as image:
@@ -111,8 +116,8 @@ class AnimatedImage:
         ends = np.cumsum(durations)
         self.timestamps_s = np.concatenate([[0.0], ends[:-1]])
         self.names = tuple(f"{index:05d}" for index in range(count))
-        notes = ("Transparent parts are shown in black.",) if alpha else ()
-        self.info = VideoInfo(hw, count, count / float(ends[-1]), float(ends[-1]), "webp", 0, False, False, notes)
+        kind = "rgba" if alpha else "rgb24"
+        self.info = VideoInfo(hw, count, count / float(ends[-1]), float(ends[-1]), "webp", 0, False, False, kind)
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import av
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from segmo.errors import VideoError
 from segmo.types import UInt8
@@ -31,8 +32,17 @@ class VideoInfo:
     """Degrees, clockwise, by which the stored picture is turned for display: 0, 90, 180 or 270."""
     has_audio: bool
     is_folder: bool
+    pixel_format: str = "rgb24"
+    """Of the stored frames, in ffmpeg's terms."""
+    audio_codec: str = ""
+    """Empty without sound."""
     notes: tuple[str, ...] = ()
     """What could not be read, in sentences for the user."""
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether frames are partly transparent; they are read as if over black."""
+        return any(component.is_alpha for component in av.VideoFormat(self.pixel_format).components)
 
 
 class Source(Protocol):
@@ -43,6 +53,8 @@ class Source(Protocol):
     """(frame_count,) seconds from the first frame, strictly increasing."""
     names: tuple[str, ...]
     """frame_count distinct names."""
+    stream_index: int | None
+    """Which stream of the file holds the picture, for ffmpeg; None where ffmpeg cannot read the source."""
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """(index, RGB (H, W, 3)) of the frames at increasing indices, in order; those that cannot be decoded are left out."""
@@ -50,16 +62,17 @@ class Source(Protocol):
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn the errors of the system and of ffmpeg into ours."""
+def reading(path: Path, remedy: str = "Copy or download it again, or convert it to MP4 (H.264).") -> Iterator[None]:
+    """Turn the errors of the system, of ffmpeg and of Pillow into VideoError; `remedy` says what to do about a damaged file."""
     try:
         yield
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise VideoError(f"There is no file {path}. Check the spelling of the path.") from error
     except PermissionError as error:
         raise VideoError(f"{path} may not be read ({error.strerror}). Change its permissions.") from error
-    except (av.error.FFmpegError, OSError, ValueError, SyntaxError) as error:
-        raise VideoError(f"{path.name} is not a video that can be decoded ({error}). Convert it to MP4 (H.264) and try again.") from error
+    except (av.error.FFmpegError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{path.name} cannot be decoded ({reason}). {remedy}") from error
 
 
 def over_black(rgba: UInt8) -> UInt8:

@@ -1,10 +1,11 @@
-"""Writing videos through moviepy's ffmpeg writer, which streams the frames."""
+"""Writing videos through moviepy's ffmpeg writer, which streams the frames, and its ffmpeg binary."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import os
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,91 @@ from typing import Any
 import numpy as np
 
 from segmo.errors import OutputError
+from segmo.geometry import fit_side, resize_image
 from segmo.types import UInt8
-from segmo.video.files import VideoFile
+from segmo.video.reading import open_source
+
+_H264 = ["-crf", "20", "-movflags", "+faststart"]
+_ALPHA_VP9 = [
+    "-pix_fmt",
+    "yuva420p",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+    "-row-mt",
+    "1",
+    "-b:v",
+    "0",
+    "-crf",
+    "30",
+    "-auto-alt-ref",
+    "0",
+]
+_BROWSER_AUDIO = frozenset({"aac", "mp3"})
+
+
+def write_mp4(
+    path: str | Path, frames: Iterable[UInt8], fps: float, *, audio_from: str | Path | None = None, audio_start_s: float = 0.0
+) -> None:
+    """Write RGB uint8 (H, W, 3) frames as an MP4 that every browser plays: H.264, yuv420p, BT.709, index first.
+
+    Odd sides gain one row or column that repeats the border, so that nothing is scaled. `audio_from` adds the sound of a source, if it
+    has any, from `audio_start_s`; where it ends before the picture, silence follows.
+
+    Raises:
+        OutputError: nothing to write, or ffmpeg failed; the message carries its own.
+    """
+    options, audio = ["-map", "0:v:0", *_H264], {}
+    if audio_from is not None and open_source(audio_from).info.has_audio:
+        audio = {"audiofile": str(Path(audio_from).absolute()), "audio_codec": "aac"}
+        options += ["-map", "1:a:0", "-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS,apad", "-shortest"]
+    padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
+    _encode(Path(path), padded, fps, _bt709("yuv420p"), options, codec="libx264", preset="veryfast", **audio)
+
+
+def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float) -> None:
+    """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for the errors."""
+    _encode(Path(path), rgba_frames, fps, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
+
+
+def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> None:
+    """Write a version of any source that a browser plays: H.264 MP4 with its rotation, real timestamps and sound.
+
+    A file that already is one is only repackaged. Otherwise it is encoded, with its longer side shrunk to `max_side` pixels unless that
+    is 0; odd sides gain a repeated row or column.
+
+    Raises:
+        VideoError: the source cannot be decoded.
+        OutputError: ffmpeg failed; the message carries its own.
+    """
+    source = open_source(path)
+    info = source.info
+    hw = fit_side(info.hw, max_side)
+    if source.stream_index is None:
+        frames = (resize_image(frame, hw) for _, frame in source.read(range(info.frame_count)))
+        return write_mp4(target, frames, info.fps)
+    playable = info.codec == "h264" and info.pixel_format in ("yuv420p", "yuvj420p") and hw == info.hw
+    if playable:
+        picture = ["-c:v", "copy"]
+    else:
+        alpha = "format=gbrap,premultiply=inplace=1," if info.has_alpha else ""
+        odd = hw[0] % 2, hw[1] % 2
+        pad = f",pad={hw[1] + odd[1]}:{hw[0] + odd[0]},fillborders=right={odd[1]}:bottom={odd[0]}:mode=smear" if any(odd) else ""
+        size = f"{alpha}scale={hw[1]}:{hw[0]}:flags=area,setsar=1,"
+        encoder = ["-c:v", "libx264", "-preset", "veryfast", "-threads", "2"]
+        picture = ["-vf", size + _bt709("yuv420p") + pad, "-fps_mode", "vfr", "-enc_time_base", "1:90000", *encoder]
+    sound = ["-c:a", "copy" if info.audio_codec in _BROWSER_AUDIO else "aac"]
+    streams = ["-map", f"0:{source.stream_index}", "-map", "0:a:0?", "-sn", "-dn", "-map_metadata", "-1"]
+    with _replacing(Path(target)) as temporary:
+        command = ["-i", str(Path(path).absolute()), *streams, *picture, *sound, *_H264, "-f", "mp4", str(temporary)]
+        _run_ffmpeg(["-nostdin", "-y", "-loglevel", "error", *command], Path(target))
+
+
+def _bt709(pixel_format: str) -> str:
+    """Filters to a pixel format in the colour space that players assume for video, and tagged as such."""
+    tags = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+    return f"scale=out_color_matrix=bt709:out_range=tv,format={pixel_format},{tags}"
 
 
 @contextlib.contextmanager
@@ -31,53 +115,8 @@ def _replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error}). Check the folder, its permissions and the free space.") from error
     finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_mp4(
-    path: str | Path, frames: Iterable[UInt8], fps: float, *, audio_from: str | Path | None = None, audio_start_s: float = 0.0
-) -> None:
-    """Write RGB uint8 (H, W, 3) frames as an MP4 that every browser plays: H.264, yuv420p, BT.709, index first.
-
-    Odd sides gain one row or column that repeats the border, so that nothing is scaled. `audio_from` adds the sound of a source, if it
-    has any, from `audio_start_s` and no longer than the picture.
-
-    Raises:
-        OutputError: nothing to write, or ffmpeg failed; the message carries its own.
-    """
-    tags = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-    options = ["-map", "0:v:0", "-crf", "20", "-movflags", "+faststart"]
-    audio: dict[str, str] = {}
-    if audio_from is not None and _has_audio(Path(audio_from)):
-        audio = {"audiofile": str(Path(audio_from).absolute()), "audio_codec": "aac"}
-        options += ["-map", "1:a:0", "-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS", "-shortest"]
-    padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
-    _encode(Path(path), padded, fps, tags, options, codec="libx264", preset="veryfast", **audio)
-
-
-def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float) -> None:
-    """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for the errors."""
-    options = [
-        "-pix_fmt",
-        "yuva420p",
-        "-deadline",
-        "realtime",
-        "-cpu-used",
-        "8",
-        "-row-mt",
-        "1",
-        "-b:v",
-        "0",
-        "-crf",
-        "30",
-        "-auto-alt-ref",
-        "0",
-    ]
-    _encode(Path(path), rgba_frames, fps, "format=yuva420p", options, codec="libvpx-vp9", with_mask=True)
-
-
-def _has_audio(source: Path) -> bool:
-    return source.is_file() and VideoFile(source).info.has_audio
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, options: list[str], **writer_options: Any) -> None:
@@ -95,24 +134,37 @@ def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, optio
         raise OutputError(f"There is no frame to write to {path.name}. Give at least one.")
     size = (first.shape[1], first.shape[0])
     with _replacing(path) as temporary, tempfile.TemporaryFile("w+", errors="replace") as log:
+        quiet = ["-hide_banner", "-loglevel", "error", "-nostats"]
         writer = FFMPEG_VideoWriter(
-            str(temporary), size, 25, threads=2, logfile=log, ffmpeg_params=["-nostats", *exact, *options], **writer_options
+            str(temporary), size, 25, threads=2, logfile=log, ffmpeg_params=[*quiet, *exact, *options], **writer_options
         )
-        process, finished = writer.proc, False
+        process, complete = writer.proc, False
         try:
             for frame in itertools.chain([first], stream):
                 if frame.dtype != np.uint8 or frame.shape != first.shape:
-                    raise OutputError(
-                        f"A frame for {path.name} is {frame.dtype} {frame.shape} after uint8 {first.shape}. Give frames of one size."
-                    )
-                writer.write_frame(frame)
-            finished = True
-        except OSError:
-            pass  # ffmpeg ended early: its exit code and log say why
+                    seen = f"{frame.dtype} {frame.shape} after {first.dtype} {first.shape}"
+                    raise OutputError(f"A frame for {path.name} is {seen}. Give uint8 frames of one size.")
+                try:
+                    writer.write_frame(frame)
+                except OSError:
+                    break  # ffmpeg ended early: its exit code and log say why
+            complete = True
         finally:
-            if not finished:
+            if not complete:
                 process.kill()
-            writer.close()
-        if process.returncode:
-            log.seek(0)
-            raise OutputError(f"ffmpeg could not write {path}: {log.read()[-600:].strip()} Check the free space and the folder.")
+            with contextlib.suppress(OSError):
+                writer.close()
+        log.seek(0)
+        _check_exit(process.wait(), log.read(), path)
+
+
+def _run_ffmpeg(arguments: list[str], path: Path) -> None:
+    from moviepy.config import FFMPEG_BINARY
+
+    done = subprocess.run([FFMPEG_BINARY, *arguments], capture_output=True, text=True, errors="replace", check=False)
+    _check_exit(done.returncode, done.stderr, path)
+
+
+def _check_exit(code: int, log: str, path: Path) -> None:
+    if code:
+        raise OutputError(f"ffmpeg could not write {path.name}: {log.strip()[-600:]} Check the folder and the free space.")
