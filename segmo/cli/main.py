@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"segmo.cli.{name}")
         module.add_parser(subparsers)
         subparsers.choices[name].set_defaults(command_run=module.run)
+        subparsers.choices[name].allow_abbrev = False
     return parser
 
 

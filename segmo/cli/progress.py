@@ -102,7 +102,7 @@ class Bars:
         logging.root.handlers[:] = self._handlers
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, style="dim")
+        self._console.print(text, markup=False, style="dim", soft_wrap=True)
 
     def event(self, clip: str, event: StageEvent) -> None:
         if event.stage not in self._tasks:
@@ -118,7 +118,7 @@ class Bars:
 
     def failed(self, clip: str, error: Exception) -> None:
         self._clear()
-        self._console.print(f"segmo: {clip}: {error}", markup=False, style="red")
+        self._console.print(f"segmo: {clip}: {error}", markup=False, style="red", soft_wrap=True)
 
     def _clear(self) -> None:
         for task in self._tasks.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
         report.say(_choices(args, settings))
         store = ModelStore()
-        for clip in dict.fromkeys(path.absolute() for path in args.clips):
+        for clip in dict.fromkeys(Path(os.path.abspath(path)) for path in args.clips):  # a link keeps its own name
             folder = output_folder(args.out, clip, taken)
             taken.add(folder)
             try:

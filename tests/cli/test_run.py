@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import fakes
+import numpy as np
+import pytest
+
+from segmo.cache import StageCache
+from segmo.cli.main import build_parser, main
+from segmo.cli.options import settings_from
+from segmo.cli.outputs import output_folder
+from segmo.settings import iter_options
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FILES = {"overlay.mp4", "side_by_side.mp4", "alpha.webm", "objects.json", "tracks.npz", "run.json"}
+
+
+def write_clip(folder: Path, count: int = 4, seed: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        cv2.imwrite(str(folder / f"{index:03}.png"), random.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def fake_models(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGMO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("segmo.zoo.store.ModelStore", fakes.FakeStore)
+
+
+def segment(*arguments: str | Path) -> int:
+    return main(["run", *map(str, arguments)])
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_clip_becomes_its_outputs(tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip")
+    assert segment(clip, "--out", tmp_path / "out") == 0
+    folder = tmp_path / "out" / "clip"
+    assert {path.name for path in folder.iterdir()} == FILES | {"masks"}
+    assert {path.name for path in (folder / "masks").iterdir()} == {f"{index:03}.png" for index in range(4)}
+    record = json.loads((folder / "run.json").read_text())
+    assert [stage["stage"] for stage in record["stages"]] == ["frames", "flow", "depth", "tracks", "features", "motion", "masks"]
+    assert record["settings"]["preset"] == "lite" and record["frames"]["source_indices"] == [0, 1, 2, 3]
+    assert {model["role"] for model in record["models"]} == {"flow", "depth", "tracks", "features", "motion", "masks"}
+    assert str(tmp_path) not in (folder / "run.json").read_text()
+    captured = capsys.readouterr()
+    assert captured.out.startswith("clip: 1 object moves (4 of 4 frames") and captured.out.count("\n") == 1
+    assert "Depth is unreliable." in captured.err and "paper preset" in captured.err
+
+
+def test_json_prints_json_lines_and_nothing_else(tmp_path, capsys):
+    assert segment(write_clip(tmp_path / "clip"), "--out", tmp_path / "out", "--json") == 0
+    printed = lines(capsys.readouterr().out)
+    statuses = {(line.get("stage"), line["status"]) for line in printed}
+    assert {("frames", "done"), ("masks", "done"), ("outputs", "done"), (None, "finished")} <= statuses
+    assert printed[-1]["objects"] == 1 and printed[-1]["nothing_moves"] is False and printed[-1]["out"].endswith("clip")
+
+
+def test_quiet_is_quiet(tmp_path, capsys):
+    assert segment(write_clip(tmp_path / "clip"), "--out", tmp_path / "out", "--quiet") == 0
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_nothing_moves_is_a_result(tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip")
+    assert segment(clip, "--out", tmp_path / "out", "--threshold", "1") == 0
+    assert "nothing moves" in capsys.readouterr().out
+    assert not cv2.imread(str(tmp_path / "out" / "clip" / "masks" / "000.png")).any()
+
+
+def test_the_same_again_writes_nothing_and_a_change_writes(tmp_path, capsys):
+    clip, out = write_clip(tmp_path / "clip"), tmp_path / "out"
+
+    def again(*flags: str) -> str:
+        assert segment(clip, "--out", out, "--json", *flags) == 0
+        [line] = [line for line in lines(capsys.readouterr().out) if line.get("stage") == "outputs" and line["fraction"] == 1]
+        return line["status"]
+
+    assert [again(), again()] == ["done", "cached"]
+    assert [again("--threshold", "0.4"), again("--threshold", "0.4")] == ["done", "cached"]
+    (out / "clip" / "masks" / "001.png").unlink()
+    assert [again("--threshold", "0.4"), again("--threshold", "0.4")] == ["done", "cached"]
+    time.sleep(0.01)
+    (out / "clip" / "objects.json").write_text("{}")
+    assert [again("--threshold", "0.4"), again("--threshold", "0.4")] == ["done", "cached"]
+    assert (out / "clip" / "objects.json").read_text() != "{}"
+
+
+def test_one_failing_clip_does_not_stop_the_others(tmp_path, capsys):
+    (tmp_path / "text.mp4").write_text("no video")
+    good = [write_clip(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b"))]
+    assert segment(good[0], tmp_path / "text.mp4", tmp_path / "absent.mp4", good[1], "--out", tmp_path / "out", "--json") == 2
+    captured = capsys.readouterr()
+    ends = {line["clip"]: line["status"] for line in lines(captured.out) if "stage" not in line}
+    assert ends == {"a": "finished", "text": "failed", "absent": "failed", "b": "finished"}
+    assert "text.mp4" in captured.err and "Traceback" not in captured.err
+
+
+def test_clips_of_one_name_keep_apart(tmp_path):
+    clips = [write_clip(tmp_path / parent / "video", seed=seed) for seed, parent in enumerate("abc")]
+    out = tmp_path / "out"
+    assert segment(*clips[:2], "--out", out, "--quiet") == 0
+    first = (out / "video" / "run.json").read_bytes()
+    assert segment(clips[1], "--out", out, "--quiet") == 0  # alone and later
+    assert segment(clips[2], "--out", out, "--quiet") == 0
+    assert {path.name for path in out.iterdir()} == {"video", "b-video", "c-video"}
+    assert (out / "video" / "run.json").read_bytes() == first
+
+
+def test_a_clip_given_twice_runs_once(tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip")
+    assert segment(clip, tmp_path / "clip" / ".." / "clip", "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_output_folders_have_names_for_any_number_of_equal_clips(tmp_path):
+    taken: set[Path] = set()
+    for ending in ("mp4", "mov", "avi", "mkv"):
+        taken.add(output_folder(tmp_path, Path("/there/clip") / f"video.{ending}", taken))
+    assert {folder.name for folder in taken} == {"video", "clip-video", "video-2", "video-3"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--preset", "paper"], "'lite'"),
+        (["--stride", "0"], "from 1 to 100"),
+        (["--threshold", "2"], "from 0 to 1"),
+        (["--device", "gpu"], "cuda:0"),
+    ],
+)
+def test_wrong_settings_are_exit_code_2_before_anything_runs(tmp_path, capsys, flags, says):
+    assert segment(write_clip(tmp_path / "clip"), "--out", tmp_path / "out", *flags) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flags", [["--preset", "x"], ["--stride", "x"], ["--threshold", "x"]])
+def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        segment("clip.mp4", *flags)
+    assert stopped.value.code == 2 and flags[0] in capsys.readouterr().err
+
+
+def test_every_flag_reaches_its_setting():
+    text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25"
+    settings = settings_from(build_parser().parse_args(["run", "clip.mp4", *text.split()]))
+    assert settings.to_dict() == {
+        "preset": "lite",
+        "frames": {"efficiency": False, "max_frames": 7, "max_side": 320, "start_s": 1.5, "length_s": 2.0},
+        "query": {"stride": 4},
+        "tracks": {"max_tracks": 5000, "seed": 9},
+        "motion": {"threshold": 0.25},
+        "masks": {"max_objects": 10, "min_area": 0.0005},
+    }
+    assert all(option.flag in text.replace("--no-", "--") for option in iter_options() if option.flag)
+    automatic = settings_from(build_parser().parse_args(["run", "clip.mp4", "--threshold", "auto", "--efficiency"]))
+    assert automatic.motion.threshold is None and automatic.frames.efficiency
+
+
+def test_ctrl_c_ends_with_130_and_keeps_finished_stages(tmp_path):
+    clip = write_clip(tmp_path / "clip", count=40)
+    code = (
+        "import sys, time; sys.path.insert(0, 'tests'); import fakes, segmo.zoo.store as store\n"
+        "class Slow(fakes.FakeTracks):\n"
+        "    def track(self, clip, points, flow):\n"
+        "        for step in range(600):\n"
+        "            time.sleep(0.1); yield step / 600\n"
+        "store.ModelStore = lambda: fakes.FakeStore(tracks=Slow)\n"
+        "from segmo.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "run", str(clip), "--out", str(tmp_path / "out"), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=os.environ)
+    for line in process.stdout:
+        if json.loads(line)["stage"] == "tracks":
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in err and "kept" in err
+    assert not list((tmp_path / "out").rglob("*"))
+    with StageCache() as cache:
+        assert cache.info()["stages"] == {"frames": 1, "flow": 1, "depth": 1}
