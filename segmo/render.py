@@ -92,8 +92,9 @@ def overlay(frame: UInt8, labels: UInt8, *, opacity: float = 0.45, tags: bool = 
         cv2.copyTo(tint, mask, region)
         _outline(canvas, mask, (x, y), colour)
         anchors.append((identity, (x + width // 2, y)))
+    size = max(10, round(0.036 * min(frame.shape[:2])))
     for identity, (x, y) in anchors if tags else ():
-        tag = _label(str(identity), _unit(frame) * 17, _rgb(colours[identity]))
+        tag = _label(str(identity), size, _rgb(colours[identity]))
         _paste(canvas, tag, x - tag.shape[1] // 2, y - tag.shape[0] - 5)
     return canvas
 

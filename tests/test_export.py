@@ -223,7 +223,7 @@ def test_run_json_tells_what_was_used_and_no_folder_of_the_machine(tmp_path: Pat
 
 
 def test_videos_show_the_overlay_beside_the_frame_and_cut_objects_out(tmp_path: Path) -> None:
-    products = make_products()
+    products = make_products(np.where(make_labels() == 2, 2, 0).astype(np.uint8))
     export(tmp_path, products, outputs=("overlay", "side_by_side", "alpha"))
     frames, labels = products["clip"].frames, products["masks"].labels
     overlay = decode_video(tmp_path / "overlay.mp4")
