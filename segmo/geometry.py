@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.types import Float, UInt8
+from segmo.types import Bool, Float, UInt8
 
 
 def fit_side(hw: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -48,23 +48,34 @@ def resize_labels(labels: UInt8, hw: tuple[int, int]) -> UInt8:
     """(T, H, W) images of object ids at another size, with smooth outlines instead of a staircase of enlarged pixels.
 
     Each object's share of a pixel is interpolated on its own; the largest share, background included, wins the pixel, the lower id on
-    a tie. Needs memory for a few float maps of one frame, whatever the number of frames or objects.
+    a tie. Works frame by frame, so memory beyond the result does not grow with frames or objects.
     """
     if labels.shape[1:] == hw:
         return labels
     resized = np.zeros((len(labels), *hw), np.uint8)
     for source, target in zip(labels, resized, strict=True):
-        best = None
-        for label in np.flatnonzero(np.bincount(source.ravel(), minlength=256)):
-            share = resize_image((source == label).astype(np.float32), hw)
-            if best is None:
-                best = share
-                target[:] = label
-                continue
-            wins = share > best
-            target[wins] = label
+        ids = np.flatnonzero(np.bincount(source.ravel(), minlength=256))
+        target[:] = ids[0]
+        if len(ids) == 1:
+            continue
+        best = _resized_share(source == ids[0], hw)
+        for label in ids[1:]:
+            share = _resized_share(source == label, hw)
+            target[share > best] = label
             np.maximum(best, share, out=best)
     return resized
+
+
+def _resized_share(inside: Bool, hw: tuple[int, int]) -> UInt8:
+    """How much of each pixel of the other size lies inside, 0 to 255."""
+    share = inside.astype(np.uint8) * 255
+    if hw[0] < inside.shape[0] or hw[1] < inside.shape[1]:
+        return resize_image(share, hw)
+    # Plain bilinear enlargement of a mask by two, cut at one half, is the staircase again. A blur of 0.7 px and cubic weights came closest
+    # to the true outline of disks, slopes, stars, thin bars and specks, and is the widest blur that does not eat the specks.
+    share = cv2.GaussianBlur(share, (0, 0), 0.7)
+    smooth: UInt8 = cv2.resize(share, (hw[1], hw[0]), interpolation=cv2.INTER_CUBIC)
+    return smooth
 
 
 def rescale_points(xy: Float, from_hw: tuple[int, int], to_hw: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -22,6 +22,8 @@ VERSION = 1
 
 EFFICIENT_FRAMES = 100
 EFFICIENT_SIDE = 1000
+MAX_CLIP_BYTES = 4 << 30
+"""Sampled frames are held in memory, and the stages need several times as much again."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
     part = _wanted_part(opened.timestamps_s, settings)
     indices = part[sampled_indices(len(part), settings)]
     planned = FramePlan(len(indices), len(part), working_hw(opened.info.hw, settings), opened.info.hw)
-    _check_enough(opened, len(part), planned, settings)
+    _check_usable(opened, len(part), planned, settings)
     frames = np.empty((len(indices), *planned.hw, 3), np.uint8)
     kept: list[int] = []
     for index, frame in opened.read(indices.tolist()):
@@ -90,8 +92,13 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
         kept.append(index)
         yield len(kept) / len(indices)
     notes = [*opened.info.notes, *planned.notes]
+    if settings.start_s or settings.length_s:
+        end = opened.timestamps_s[part[-1]]
+        notes.append(f"Used the part from {opened.timestamps_s[part[0]]:.2f} s to {end:.2f} s of {opened.info.duration_s:.2f} s.")
     if len(kept) < len(indices):
         notes.append(f"{len(indices) - len(kept)} of the {len(indices)} frames could not be decoded and were left out.")
+    if opened.damaged:
+        notes.append(f"{opened.damaged} of the frames used are damaged in the file and may show errors.")
     if len(kept) < 2:
         raise VideoError(f"Only {len(kept)} frame of {source} could be decoded, and motion needs at least 2. Copy or export it again.")
     return Clip(
@@ -113,10 +120,15 @@ def _wanted_part(timestamps_s: Float, settings: FrameSettings) -> Int:
     return np.flatnonzero(late & early)
 
 
-def _check_enough(opened: Source, available: int, planned: FramePlan, settings: FrameSettings) -> None:
+def _check_usable(opened: Source, available: int, planned: FramePlan, settings: FrameSettings) -> None:
+    info = opened.info
+    if planned.memory_bytes > MAX_CLIP_BYTES:
+        raise VideoError(
+            f"{planned.frame_count} frames of {planned.hw[1]}x{planned.hw[0]} take {planned.memory_bytes / 2**30:.1f} GiB of memory, "
+            f"and {MAX_CLIP_BYTES / 2**30:.0f} GiB is the most. Turn on efficiency mode, or lower maximum frames, maximum side or length."
+        )
     if planned.frame_count >= 2:
         return
-    info = opened.info
     if info.frame_count < 2:
         raise VideoError("The source has a single frame, and motion needs at least 2. Give a video or a folder of several images.")
     if available >= 2:

@@ -94,6 +94,7 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.damaged = 0
         with self._opened() as (container, stream):
             self._index = _scan(container, stream)
             self.stream_index: int | None = stream.index
@@ -126,6 +127,7 @@ class VideoFile:
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`."""
         for index, frame in self._decode(indices):
+            self.damaged += bool(frame.is_corrupt)
             yield index, resize_image(self._displayed(frame), self.info.hw)  # the size may change in mid-stream
 
     @contextlib.contextmanager

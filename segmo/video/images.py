@@ -51,6 +51,7 @@ class ImageFolder:
     """A folder of images of one size, which play at `FOLDER_FPS`."""
 
     stream_index: int | None = None
+    damaged = 0
 
     def __init__(self, folder: Path) -> None:
         self._files = list_images(folder)
@@ -102,6 +103,7 @@ class AnimatedImage:
     """A WebP file, whose animations ffmpeg does not decode."""
 
     stream_index: int | None = None
+    damaged = 0
 
     def __init__(self, path: Path) -> None:
         self._path = path

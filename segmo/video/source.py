@@ -56,6 +56,9 @@ class Source(Protocol):
     stream_index: int | None
     """Which stream of the file holds the picture, for ffmpeg; None where ffmpeg cannot read the source."""
 
+    damaged: int
+    """Frames that `read` has handed out so far although the decoder found errors in them."""
+
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """(index, RGB (H, W, 3)) of the frames at increasing indices, in order; those that cannot be decoded are left out."""
         ...

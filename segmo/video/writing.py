@@ -20,6 +20,7 @@ from segmo.geometry import fit_side, resize_image
 from segmo.types import UInt8
 from segmo.video.reading import open_source
 
+_QUIET = ["-hide_banner", "-loglevel", "error"]
 _H264 = ["-crf", "20", "-movflags", "+faststart"]
 _ALPHA_VP9 = [
     "-pix_fmt",
@@ -51,17 +52,21 @@ def write_mp4(
     Raises:
         OutputError: nothing to write, or ffmpeg failed; the message carries its own.
     """
-    options, audio = ["-map", "0:v:0", *_H264], {}
-    if audio_from is not None and open_source(audio_from).info.has_audio:
-        audio = {"audiofile": str(Path(audio_from).absolute()), "audio_codec": "aac"}
-        options += ["-map", "1:a:0", "-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS,apad", "-shortest"]
+    sound = open_source(audio_from).info.has_audio if audio_from is not None else False
     padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
-    _encode(Path(path), padded, fps, _bt709("yuv420p"), options, codec="libx264", preset="veryfast", **audio)
+    with _replacing(Path(path)) as temporary, tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "picture.mp4") if sound else temporary
+        count = _encode(picture, padded, fps, _bt709("yuv420p"), _H264, codec="libx264", preset="veryfast")
+        if sound:  # added afterwards because only now it is known how long the picture lasts
+            inputs = ["-i", str(picture), "-i", str(Path(str(audio_from)).absolute()), "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy"]
+            cut = ["-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS,apad", "-t", f"{count / fps:.6f}", "-c:a", "aac"]
+            _run_ffmpeg([*inputs, *cut, "-movflags", "+faststart", str(temporary)])
 
 
 def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float) -> None:
     """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for the errors."""
-    _encode(Path(path), rgba_frames, fps, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
+    with _replacing(Path(path)) as temporary:
+        _encode(temporary, rgba_frames, fps, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
 
 
 def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> None:
@@ -93,8 +98,7 @@ def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> Non
     sound = ["-c:a", "copy" if info.audio_codec in _BROWSER_AUDIO else "aac"]
     streams = ["-map", f"0:{source.stream_index}", "-map", "0:a:0?", "-sn", "-dn", "-map_metadata", "-1"]
     with _replacing(Path(target)) as temporary:
-        command = ["-i", str(Path(path).absolute()), *streams, *picture, *sound, *_H264, "-f", "mp4", str(temporary)]
-        _run_ffmpeg(["-nostdin", "-y", "-loglevel", "error", *command], Path(target))
+        _run_ffmpeg(["-i", str(Path(path).absolute()), *streams, *picture, *sound, *_H264, "-f", "mp4", str(temporary)])
 
 
 def _bt709(pixel_format: str) -> str:
@@ -119,35 +123,34 @@ def _replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, options: list[str], **writer_options: Any) -> None:
-    """Stream frames through moviepy's ffmpeg writer into a file that appears only when it is complete."""
+def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, options: list[str], **writer_options: Any) -> int:
+    """Stream frames through moviepy's ffmpeg writer into a file and return how many there were."""
     from moviepy.video.io.ffmpeg_writer import FFMPEG_VideoWriter  # here because importing moviepy takes a third of a second
 
     if not (np.isfinite(fps) and fps > 0):
-        raise OutputError(f"{path.name} cannot have {fps} frames a second. Give a positive frame rate.")
+        raise OutputError(f"A video cannot have {fps} frames a second. Give a positive frame rate.")
     # moviepy rounds the rate to two digits; numbering the frames in units of their exact duration keeps sound and picture together
     rate = Fraction(fps).limit_denominator(100_000)
     exact = ["-vf", f"settb={rate.denominator}/{rate.numerator},setpts=N,{filters}", "-r", f"{rate.numerator}/{rate.denominator}"]
     stream = iter(frames)
     first = next(stream, None)
     if first is None:
-        raise OutputError(f"There is no frame to write to {path.name}. Give at least one.")
-    size = (first.shape[1], first.shape[0])
-    with _replacing(path) as temporary, tempfile.TemporaryFile("w+", errors="replace") as log:
-        quiet = ["-hide_banner", "-loglevel", "error", "-nostats"]
-        writer = FFMPEG_VideoWriter(
-            str(temporary), size, 25, threads=2, logfile=log, ffmpeg_params=[*quiet, *exact, *options], **writer_options
-        )
+        raise OutputError("There is no frame to write. Give at least one.")
+    size, count = (first.shape[1], first.shape[0]), 0
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        arguments = [*_QUIET, "-nostats", *exact, *options]
+        writer = FFMPEG_VideoWriter(str(path), size, 25, threads=2, logfile=log, ffmpeg_params=arguments, **writer_options)
         process, complete = writer.proc, False
         try:
             for frame in itertools.chain([first], stream):
                 if frame.dtype != np.uint8 or frame.shape != first.shape:
                     seen = f"{frame.dtype} {frame.shape} after {first.dtype} {first.shape}"
-                    raise OutputError(f"A frame for {path.name} is {seen}. Give uint8 frames of one size.")
+                    raise OutputError(f"Frame {count} is {seen}. Give uint8 frames of one size.")
                 try:
                     writer.write_frame(frame)
                 except OSError:
                     break  # ffmpeg ended early: its exit code and log say why
+                count += 1
             complete = True
         finally:
             if not complete:
@@ -155,16 +158,18 @@ def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, optio
             with contextlib.suppress(OSError):
                 writer.close()
         log.seek(0)
-        _check_exit(process.wait(), log.read(), path)
+        _check_exit(process.wait(), log.read())
+    return count
 
 
-def _run_ffmpeg(arguments: list[str], path: Path) -> None:
+def _run_ffmpeg(arguments: list[str]) -> None:
     from moviepy.config import FFMPEG_BINARY
 
-    done = subprocess.run([FFMPEG_BINARY, *arguments], capture_output=True, text=True, errors="replace", check=False)
-    _check_exit(done.returncode, done.stderr, path)
+    command = [FFMPEG_BINARY, "-nostdin", "-y", *_QUIET, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    _check_exit(done.returncode, done.stderr)
 
 
-def _check_exit(code: int, log: str, path: Path) -> None:
+def _check_exit(code: int, log: str) -> None:
     if code:
-        raise OutputError(f"ffmpeg could not write {path.name}: {log.strip()[-600:]} Check the folder and the free space.")
+        raise OutputError(f"ffmpeg could not write the video: {log.strip()[-600:]} Check the folder and the free space.")
