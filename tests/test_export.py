@@ -136,7 +136,7 @@ def test_all_outputs_are_written_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_masks_are_palette_pngs_of_ids_with_the_names_of_the_frames(tmp_path: Path) -> None:
-    names = ("b 7", "b 8", "b 9", "b 10.x", "é", "z")
+    names = ("b 7", "b 8", "b 9", "b 10.x", "é", "12:30")
     export(tmp_path, make_products(names=names))
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {f"{name}.png" for name in names}
     for name, labels in zip(names, make_labels(), strict=True):
@@ -250,7 +250,7 @@ def test_the_overlay_keeps_the_sound_of_the_source(tmp_path: Path, shared: Path)
         assert container.streams.video[0].frames == FRAMES
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", 'a"b'])
+@pytest.mark.parametrize("name", ["a/b", "..", "a\\b"])
 def test_names_that_are_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match="Rename"):
         export(tmp_path / "out", make_products(names=(name, *"bcdef")))

@@ -52,7 +52,7 @@ def export_all(
     unknown = sorted(set(outputs) - set(OUTPUTS))
     if unknown:
         raise OutputError(f"There is no output {unknown[0]!r}. Choose from {', '.join(OUTPUTS)}.")
-    unusable = [name for name in clip.names if name in ("", ".", "..") or set(name) & set('/\\:*?"<>|\0')]
+    unusable = [name for name in clip.names if name in ("", ".", "..") or set(name) & set("/\\\0")]
     if unusable:
         raise OutputError(f"A frame is called {unusable[0]!r}, which cannot be the name of a file. Rename it.")
     wanted = {*outputs, "run"}
