@@ -47,14 +47,15 @@ def fit_homography(flow: Field) -> tuple[npt.NDArray[np.float64], float]:
     return matrix, float(inliers.mean())
 
 
-def homography_flow(matrix: npt.NDArray[np.float64], hw: tuple[int, int]) -> Field:
-    """(h, w, 2) displacement of every pixel under a homography."""
-    y, x = np.mgrid[0 : hw[0], 0 : hw[1]].astype(np.float32)
+def homography_flow(matrix: npt.NDArray[np.float64], hw: tuple[int, int], cell: int = 1) -> Field:
+    """Displacement under a homography of the centres of (h, w) cells of `cell` pixels, in pixels: (h, w, 2)."""
+    offset = (cell - 1) / 2
+    y = np.arange(hw[0], dtype=np.float32)[:, None] * cell + np.float32(offset)
+    x = np.arange(hw[1], dtype=np.float32)[None] * cell + np.float32(offset)
     m = matrix.astype(np.float32)
     scale = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-    scale = np.where(np.abs(scale) < 1e-6, np.float32(1e-6), scale)
-    moved = np.stack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) / scale, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) / scale], axis=-1)
-    return moved - np.stack([x, y], axis=-1)
+    scale = 1 / np.where(np.abs(scale) < 1e-6, np.float32(1e-6), scale)
+    return np.dstack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) * scale - x, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) * scale - y])
 
 
 def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
@@ -67,7 +68,8 @@ def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
     if abs(gap) == 1:
         return field
     extrapolated = abs(gap) * flow[GAPS.index(gap // abs(gap))].astype(np.float32)
-    difference = np.linalg.norm(field - extrapolated, axis=-1)
-    length = np.linalg.norm(extrapolated, axis=-1)
+    few = np.s_[::SAMPLE_STEP, ::SAMPLE_STEP]
+    difference = np.linalg.norm(field[few] - extrapolated[few], axis=-1)
+    length = np.linalg.norm(extrapolated[few], axis=-1)
     contradicts = np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35
     return extrapolated if contradicts else field

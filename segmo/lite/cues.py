@@ -18,8 +18,11 @@ from segmo.lite.flow import GAPS
 
 Field = npt.NDArray[np.floating[Any]]
 
+Residuals = tuple[Field, Field]
+
 DIRECTIONS = np.array([[1, 0], [0, 1], [0.5**0.5, 0.5**0.5], [0.5**0.5, -(0.5**0.5)]], np.float32)
 CUE_CAP = 8.0  # far above any noise: stronger evidence adds nothing and would only drown the slower movers
+CELL = 4  # pixels of the flow grid a cell of the cue
 SWEEPS = 4  # four sweeps over both axes reconstruct all but spirals
 LOGIT_SLOPE = 2.2  # how fast probability rises with the logarithm of the cue
 
@@ -109,15 +112,27 @@ def shrink(field: Field, hw: tuple[int, int]) -> Field:
     return cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
 
 
-def frame_cue(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]) -> Field:
-    """(h / 4, w / 4) hole-filling cue of one frame, mean over its gaps, from its (G, h, w, 2) flow and (G,) validity."""
-    height, width = flow.shape[1:3]
-    residuals, noise = [], []
-    for gap in (gap for gap, exists in zip(GAPS, valid, strict=True) if exists):
+def frame_residuals(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]) -> Residuals:
+    """Residual flow of one frame towards every other frame it has, and the noise in it.
+
+    Args:
+        flow: (G, h, w, 2) in grid pixels.
+        valid: (G,)
+
+    Returns:
+        (B, h / 4, w / 4, 2) and (B,) for the B gaps that exist.
+    """
+    hw = (flow.shape[1] // CELL, flow.shape[2] // CELL)
+    residuals, noise = np.zeros((int(valid.sum()), *hw, 2), np.float32), np.zeros(int(valid.sum()), np.float32)
+    for b, gap in enumerate(gap for gap, exists in zip(GAPS, valid, strict=True) if exists):
         field = trusted_flow(flow, gap)
-        residual = field - homography_flow(fit_homography(field)[0], (height, width))
-        noise.append(residual_noise(residual, gap))
-        residuals.append(cv2.resize(residual, (width // 4, height // 4), interpolation=cv2.INTER_AREA))
-    if not residuals:
-        return np.zeros((height // 4, width // 4), np.float32)
-    return hole_filling(np.stack(residuals), np.array(noise, np.float32)).mean(axis=0)
+        residuals[b] = shrink(field, hw) - homography_flow(fit_homography(field)[0], hw, CELL)
+        noise[b] = residual_noise(residuals[b], gap)
+    return residuals, noise
+
+
+def motion_cue(residuals: list[Residuals]) -> Field:
+    """(T, h, w) hole-filling cue, a mean over the gaps of each frame, from what `frame_residuals` found in T frames."""
+    cue = hole_filling(np.concatenate([r for r, _ in residuals]), np.concatenate([n for _, n in residuals]))
+    ends = np.cumsum([len(n) for _, n in residuals])
+    return np.stack([part.mean(axis=0) if len(part) else np.zeros(cue.shape[1:], np.float32) for part in np.split(cue, ends[:-1])])

@@ -1,7 +1,8 @@
 """Separate objects, with ids that last, from a foreground and the points that travel on it.
 
-Two pieces of foreground belong to one object if the points on them mostly share a connected component while both are seen: limbs of a
-body do, two people who cross do not. An object that was hidden is found again by its colours and by where it was heading.
+Two pieces of foreground belong to one object if the points on them mostly share a connected component while both are seen, and
+do not drift apart by more than limbs can: parts of a body stay together, two people who cross do not. An object that was hidden
+is found again by its colours and by where it was heading.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from segmo.types import finish
 
 Field = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.int64]
 
 SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 2  # components that are at most twice this far apart count as one: masks fray
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
-SAME_OBJECT = 0.5  # share of the frames in which two groups must be together
+SAME_OBJECT = 0.5  # affinity above which two groups are one object
+DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
 FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
 FEWEST_POINTS = 3
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
@@ -72,78 +75,105 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
 
 
 class Company:
-    """Groups of points and the components their points lie on, as matrices that grow smaller as groups are merged.
+    """Groups of points, the components their points lie on, and how they travel; matrices that grow smaller as groups are merged.
 
     A row of `shares` holds, for every component of the clip, the share of the group's visible points of that frame that lie
-    on it; `seen` tells in which frames enough of its points are visible.
+    on it; `seen` tells in which frames enough of its points are visible, `steps` by how much they move to the next frame,
+    and `size` how far they spread.
     """
 
-    def __init__(self, members: list[npt.NDArray[np.int64]], on: Labels, component_count: int):
-        self._on, self._components = on, component_count
+    def __init__(self, members: list[Indices], on: Labels, positions: Field, component_count: int):
+        self._on, self._positions, self._components = on, positions, component_count
         self.members = members
         rows = [self._row(group) for group in members]
-        self.shares = np.stack([row[0] for row in rows])
-        self.seen = np.stack([row[1] for row in rows])
+        self.shares, self.seen, self.steps = (np.stack([row[i] for row in rows]) for i in range(3))
+        self.size = np.array([row[3] for row in rows])
 
-    def _row(self, group: npt.NDArray[np.int64]) -> tuple[Field, npt.NDArray[np.bool_]]:
+    def _row(self, group: Indices) -> tuple[Field, npt.NDArray[np.bool_], Field, float]:
         mine = self._on[group]
-        visible = (mine > 0).sum(axis=0)
-        seen = visible >= min(FEWEST_POINTS, len(group))
-        weights = np.where(seen, 1 / np.maximum(visible, 1), 0)
+        visible = mine > 0
+        count = visible.sum(axis=0)
+        seen = count >= min(FEWEST_POINTS, len(group))
+        weights = np.where(seen, 1 / np.maximum(count, 1), 0)
         shares = np.bincount(mine.ravel(), np.broadcast_to(weights, mine.shape).ravel(), self._components + 1)
         shares[0] = 0
-        return shares.astype(np.float32), seen
+        steps = _mean_step(self._positions[group], visible)
+        frame = int(count.argmax())
+        spread = self._positions[group[visible[:, frame]], frame].std(axis=0)
+        return shares.astype(np.float32), seen, steps, float(2 * np.hypot(*spread)) + 2
 
-    def togetherness(self, group: int) -> Field:
-        """(M,) mean share of the time `group` is on one component with each group; 0 where too few frames tell, or for itself."""
-        frames = (self.seen & self.seen[group]).sum(axis=1)
-        both = np.minimum(self.shares, self.shares[group]).sum(axis=1)
-        share = np.where(frames >= FEWEST_FRAMES, both / np.maximum(frames, 1), 0)
-        share[group] = 0
-        return share
+    def affinity(self, group: int) -> Field:
+        """(M,) in [0, 1] how much speaks for `group` and each other group being one object; 0 where too few frames tell, and for itself.
+
+        The share of the time they are on one component, less how far they drift apart in terms of their size.
+        """
+        both = self.seen & self.seen[group]
+        frames = both.sum(axis=1)
+        together = np.minimum(self.shares, self.shares[group]).sum(axis=1) / np.maximum(frames, 1)
+        drift = np.where(both[..., None], self.steps - self.steps[group], 0).cumsum(axis=1)
+        apart = np.linalg.norm(drift.max(axis=1) - drift.min(axis=1), axis=1) / (self.size + self.size[group])
+        affinity = np.where(frames >= FEWEST_FRAMES, together * np.clip(1.5 - apart / DRIFT_LIMIT, 0, 1), 0)
+        affinity[group] = 0
+        return affinity
 
     def merge(self, keep: int, gone: int) -> None:
         """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
         self.members[keep] = np.concatenate([self.members[keep], self.members[gone]])
-        self.shares[keep], self.seen[keep] = self._row(self.members[keep])
+        self.shares[keep], self.seen[keep], self.steps[keep], self.size[keep] = self._row(self.members[keep])
         del self.members[gone]
-        self.shares, self.seen = np.delete(self.shares, gone, axis=0), np.delete(self.seen, gone, axis=0)
+        for name in ("shares", "seen", "steps", "size"):
+            setattr(self, name, np.delete(getattr(self, name), gone, axis=0))
 
 
-def _split_by_company(members: npt.NDArray[np.int64], on: Labels) -> list[npt.NDArray[np.int64]]:
-    """Split points that started together into those that mostly stay together."""
+def _mean_step(positions: Field, visible: npt.NDArray[np.bool_]) -> Field:
+    """(T, 2) mean displacement to the next frame of the points visible in both; 0 where there are none."""
+    both = visible[:, :-1] & visible[:, 1:]
+    steps = np.where(both[..., None], np.diff(positions, axis=1), 0).sum(axis=0) / np.maximum(both.sum(axis=0), 1)[:, None]
+    return np.concatenate([steps, np.zeros((1, 2), steps.dtype)]).astype(np.float32)
+
+
+def _split_by_company(members: Indices, on: Labels, positions: Field) -> list[Indices]:
+    """Split points that started together into those that mostly stay together and travel alike."""
     if len(members) < 2 * FEWEST_POINTS:
         return [members]
-    mine = on[members]
-    seen = (mine > 0).astype(np.float32)
-    both = seen @ seen.T
-    same = ((mine[:, None] == mine[None]) & (mine > 0)[:, None]).sum(axis=2)
-    distance = np.where(both >= FEWEST_FRAMES, 1 - same / np.maximum(both, 1), SAME_OBJECT)
+    mine, places = on[members], positions[members]
+    visible = mine > 0
+    both = visible[:, None] & visible[None]
+    frames = both.sum(axis=2)
+    same = ((mine[:, None] == mine[None]) & both).sum(axis=2)
+    offset = places[:, None] - places[None]
+    spread = np.where(both[..., None], offset, -np.inf).max(axis=2) - np.where(both[..., None], offset, np.inf).min(axis=2)
+    size = 2 * np.hypot(*places[np.arange(len(members)), visible.argmax(axis=1)].std(axis=0)) + 2
+    apart = np.minimum(np.linalg.norm(spread, axis=-1) / (2 * DRIFT_LIMIT * size), 1)
+    distance = np.where(frames >= FEWEST_FRAMES, np.maximum(1 - same / np.maximum(frames, 1), apart), 0.5)
     np.fill_diagonal(distance, 0)
-    groups = fcluster(linkage(squareform(distance, checks=False), "average"), SAME_OBJECT, criterion="distance")
+    groups = fcluster(linkage(squareform(distance, checks=False), "average"), 0.5, criterion="distance")
     parts = [members[groups == g] for g in np.unique(groups)]
     return [part for part in parts if len(part) >= FEWEST_POINTS] or [members]
 
 
-def group_points(on: Labels, start: npt.NDArray[np.int64], component_count: int) -> Company:
+def group_points(on: Labels, positions: Field, start: Indices, component_count: int) -> Company:
     """Group points by the company they keep.
 
     Args:
         on: (N, T) component of each point and frame, 0 = none.
+        positions: (N, T, 2) in map pixels.
         start: (N,) frame each point was set out on; on that frame it lies on a component.
         component_count: largest component id.
     """
     origin = on[np.arange(len(on)), start]
-    parts = [part for component in np.unique(origin[origin > 0]) for part in _split_by_company(np.flatnonzero(origin == component), on)]
-    company = Company(parts, on, component_count)
-    closeness = np.stack([company.togetherness(group) for group in range(len(parts))])
+    parts = []
+    for component in np.unique(origin[origin > 0]):
+        parts += _split_by_company(np.flatnonzero(origin == component), on, positions)
+    company = Company(parts, on, positions, component_count)
+    closeness = np.stack([company.affinity(group) for group in range(len(parts))])
     while len(closeness) > 1:
         keep, gone = sorted(divmod(int(closeness.argmax()), len(closeness)))
         if closeness[keep, gone] <= SAME_OBJECT:
             break
         company.merge(keep, gone)
         closeness = np.delete(np.delete(closeness, gone, axis=0), gone, axis=1)
-        closeness[keep] = closeness[:, keep] = company.togetherness(keep)
+        closeness[keep] = closeness[:, keep] = company.affinity(keep)
     return company
 
 
@@ -159,7 +189,7 @@ class _Look:
     size: float  # spread of its points in map pixels
 
 
-def _look(members: npt.NDArray[np.int64], positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> _Look | None:
+def _look(members: Indices, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> _Look | None:
     visible = on[members] > 0
     frames = np.flatnonzero(visible.sum(axis=0) >= min(FEWEST_POINTS, len(members)))
     if not len(frames):
@@ -174,7 +204,7 @@ def _look(members: npt.NDArray[np.int64], positions: Field, on: Labels, lab: npt
     def place(frame: int) -> Field:
         return np.median(positions[members[visible[:, frame]], frame], axis=0)
 
-    def motion(ends: npt.NDArray[np.int64]) -> Field:
+    def motion(ends: Indices) -> Field:
         span = max(1, int(ends[-1] - ends[0]))
         return (place(int(ends[-1])) - place(int(ends[0]))) / span
 
@@ -205,7 +235,7 @@ def _same_again(earlier: _Look, later: _Look) -> float:
     return match * max(0.0, 1 - float(miss) / (2 * reach))
 
 
-def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.int64]]:
+def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> list[Indices]:
     """Join groups that are one object before and after it was hidden; returns the members of every object."""
     groups = list(company.members)
     looks = [_look(group, positions, on, lab) for group in groups]
@@ -226,7 +256,7 @@ def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.u
         looks = [look for i, look in enumerate(looks) if i not in pair] + [_look(merged, positions, on, lab)]
 
 
-def paint(components: Labels, objects: list[npt.NDArray[np.int64]], positions: Field, on: Labels) -> Labels:
+def paint(components: Labels, objects: list[Indices], positions: Field, on: Labels) -> Labels:
     """(T, h, w) object numbers from 1 for the foreground, 0 = background.
 
     A component with the points of one object is that object; one shared by several is split by the nearest points; one without
@@ -282,5 +312,5 @@ def find_objects(
     start = seeds[:, 0].astype(np.int64)
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
-    company = group_points(on, start, count)
+    company = group_points(on, positions, start, count)
     return paint(components, rejoin(company, positions, on, lab), positions, on)

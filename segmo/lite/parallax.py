@@ -22,9 +22,9 @@ from segmo.lite.refinement import guided_filter
 Field = npt.NDArray[np.floating[Any]]
 
 FOCAL = 1.1  # focal length in longer sides: between a phone's main camera (0.75) and a film camera's 50 mm (1.4)
-FIT_STEP = 10  # one flow vector in 10 x 10 pixels
-CANDIDATES = 160  # translation directions over the half sphere: neighbours are about 10 degrees apart
-REFINEMENTS = 24  # directions tried around the best of them
+FIT_STEP = 12  # one flow vector in 12 x 12 pixels
+CANDIDATES = 96  # translation directions over the half sphere: neighbours are about 14 degrees apart
+REFINEMENTS = 20  # directions tried around the best of them
 ROUNDS = 3  # reweightings that free the fit of movers
 OBSERVABLE_PX = 0.4  # parallax in grid pixels below which noise of the flow outweighs depth
 
@@ -103,7 +103,7 @@ def estimate_ego_motion(flow: Field) -> EgoMotion:
     prior = np.ones(len(p))
     candidates = _half_sphere(CANDIDATES)
     best_cost, direction, rotation, residual = np.inf, candidates[0], np.zeros(3), np.zeros(len(p))
-    for spread in (0.18, 0.05, 0.0):  # then finer around the best, by about the distance between candidates
+    for spread in (0.2, 0.06, 0.0):  # then finer around the best, by about the distance between candidates
         rotations, residuals = _fit_rotations(candidates, p, vectors, prior, 0.05 / focal)
         costs = np.minimum(np.abs(residuals) * focal, 2.0).mean(axis=1)
         winner = int(costs.argmin())

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
-from segmo.lite import cues, descriptors, objects, parallax, refinement, trajectories
+from segmo.lite import cues, descriptors, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.parallel import parallel_map
 from segmo.settings import MaskSettings
@@ -24,6 +24,8 @@ from segmo.types import (
     Steps,
     Tracks,
 )
+
+FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
 
 def _need(flow: FlowFields | None) -> FlowFields:
@@ -110,30 +112,42 @@ class LiteFeatures:
 class LiteMotion:
     """Residuals to the camera's motion, and what stands out of them."""
 
-    identity = "lite-motion-1"
+    identity = "lite-motion-2"
     needs_flow = True
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
         fields = _need(inputs.flow)
         frames = len(inputs.clip)
-        cue = np.zeros((frames, fields.grid_hw[0] // 4, fields.grid_hw[1] // 4), np.float32)
-        for t, answer in enumerate(parallel_map(lambda t: cues.frame_cue(fields.flow[:, t], fields.valid[:, t]), range(frames))):
-            cue[t] = answer
-            yield 0.8 * (t + 1) / frames
+        grey = grey_grid(inputs.clip.frames, fields.grid_hw)
+
+        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
+            flow, valid = fields.flow[:, t], fields.valid[:, t]
+            return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
+
+        judged = []
+        for answer in parallel_map(judge, range(frames)):
+            judged.append(answer)
+            yield 0.6 * len(judged) / frames
+        chunks = [[residuals for residuals, _ in judged[start : start + 4]] for start in range(0, frames, 4)]
+        cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
+        yield 0.8
         hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         probability = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        links = flow_links(fields, hw)
-        maps = cues.sigmoid(links.smooth(cues.logit(probability)))
-        yield 0.95
+        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(probability)))
+        yield 0.9
+        maps, moving_score = verification.verify_regions(smooth, [test for _, test in judged])
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
-        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), 1.0, "")
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, "")
 
     def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
         """Label the tracks."""
         used = 0.5 if threshold is None else threshold
-        return MotionLabels(evidence, evidence.track_probability > used, used)
+        moving = evidence.track_probability > used
+        if threshold is None and evidence.moving_score < 0.5:
+            moving = np.zeros_like(moving)
+        return MotionLabels(evidence, moving, used)
 
 
 class LiteMasks:
