@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def test_help_lists_every_command(capsys):
         main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"    {name} " in text for name in COMMANDS)
+    assert [name for name in COMMANDS if re.search(rf"^    {name}\b", text, re.MULTILINE)] == list(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
