@@ -83,6 +83,9 @@ def _fold(depth: Array, spec: SceneSpec, camera: Camera, window: tuple[int, int,
 def _background_colour(background: BackgroundSpec, window: tuple[int, int, int, int]) -> UInt8:
     hw = (window[3] - window[1], window[2] - window[0])
     far = paint(background.far, hw)
+    if background.patches is not None:
+        noise = smooth_noise(np.random.default_rng([background.seed, 0xA7]), hw, min(hw) / 4)
+        far = np.where(noise[..., None] > 0.2, paint(background.patches, hw), far)
     if background.ground is None:
         return far
     first = int(np.clip(round(background.horizon) - window[1], 0, hw[0]))
@@ -138,7 +141,7 @@ def _silhouette(step: StepSpec, window: tuple[int, int, int, int], haze: float, 
         padded[:, :2] = padded[:, 2:3]
     if not np.isfinite(step.right):
         padded[:, -2:] = padded[:, -3:-2]
-    depth = DepthField(np.full((2, 2), step.inverse_depth, np.float32), (0.0, 0.0), 1.0)
+    depth = DepthField(np.full((1, 1), step.inverse_depth, np.float32), (0.0, 0.0), 1.0)
     return Sheet(padded, (left - 2.0, top - 2.0), depth, step.inverse_depth)
 
 

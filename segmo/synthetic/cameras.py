@@ -44,9 +44,15 @@ class Camera:
         self.spec = spec
         self.centre = ((hw[1] - 1) / 2, (hw[0] - 1) / 2)
         self._origin = spec.follow(0.0) if spec.follow else (0.0, 0.0)
+        self._poses: dict[float, Pose] = {}
 
     def pose(self, time: float) -> Pose:
         """Pose at a time in frames."""
+        if time not in self._poses:
+            self._poses[time] = self._pose(time)
+        return self._poses[time]
+
+    def _pose(self, time: float) -> Pose:
         spec = self.spec
         followed = spec.follow(time) if spec.follow else (0.0, 0.0)
         away_x, away_y = followed[0] - self._origin[0], followed[1] - self._origin[1]

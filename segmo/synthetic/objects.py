@@ -42,7 +42,10 @@ class Cutout:
 
     def __init__(self, spec: ObjectSpec, pixels_per_unit: float, light_angle: float) -> None:
         self.spec = spec
+        self._joints: dict[float, list[Array]] = {}
         materials = _Materials(spec, pixels_per_unit)
+        self.floor_y = max(float(stroke.points[:, 1].max()) for part in spec.parts for stroke in part.strokes)
+        """Lowest point in rest pose, in units of the object; on it the shadow begins."""
         self.sprites = tuple(
             _paint_part(part, materials, pixels_per_unit, _own_light(spec, light_angle), spec.shading) for part in spec.parts
         )
@@ -68,6 +71,11 @@ class Cutout:
 
     def joints(self, time: float) -> list[Array]:
         """(3, 3) of each part from its rest pose to the object's units."""
+        if time not in self._joints:
+            self._joints[time] = self._turned(time)
+        return self._joints[time]
+
+    def _turned(self, time: float) -> list[Array]:
         own = self.spec.path.clock(time)
         done: dict[int, Array] = {-1: np.eye(3)}
 
@@ -153,11 +161,12 @@ def _paint_part(part: PartSpec, materials: _Materials, pixels_per_unit: float, l
     for stroke in part.strokes:
         at = (stroke.points - low) * pixels_per_unit + _MARGIN
         mask = _rasterise(at, stroke.width * pixels_per_unit, (h, w))[..., None]
-        colour += (materials.cut(stroke.material, offset[0], offset[1], (h, w)) - colour) * mask
-        cover = np.maximum(cover, mask)
+        colour = colour * (1 - mask) + materials.cut(stroke.material, offset[0], offset[1], (h, w)) * mask
+        cover = cover * (1 - mask) + mask
     if shading > 0:
         colour *= _rounded_shading(cover[..., 0], light, shading)[..., None]
-    image = np.concatenate([np.clip(colour, 0, 255) * cover, cover * 255], axis=-1)
+    cover *= 255
+    image = np.concatenate([np.minimum(colour, cover), cover], axis=-1)  # premultiplied: no colour exceeds its coverage
     to_object = np.array(
         [
             [1 / pixels_per_unit, 0, low[0] - _MARGIN / pixels_per_unit],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,16 @@ import numpy.typing as npt
 from segmo.synthetic.background import build_sheets
 from segmo.synthetic.cameras import Camera
 from segmo.synthetic.degrade import Sensor
-from segmo.synthetic.layers import Field, coarse_grid, refine, sample, transform
+from segmo.synthetic.dynamics import Dynamic, combine
+from segmo.synthetic.layers import Field, Sheet, bounds, coarse_grid, refine, sample, size_of, transform
 from segmo.synthetic.objects import Cutout
 from segmo.synthetic.scene import RenderedScene
 from segmo.synthetic.shadows import cast_shadow
 from segmo.synthetic.spec import Array, SceneSpec
 from segmo.types import UInt8
 
+Window = tuple[slice, slice]
+"""Rows and columns of a frame."""
 _BLUR_STEP = 1.5
 """Pixels of motion between two samples of an exposure."""
 _MAX_BLUR_SAMPLES = 12
@@ -73,6 +77,11 @@ class Renderer:
         self.spec = spec
         self.camera = Camera(spec.camera, spec.hw)
         self.sheets = build_sheets(spec, self.camera)
+        background = spec.background
+        self.dynamics = [
+            [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer == index]
+            for index in range(len(self.sheets))
+        ]
         self.cutouts = [Cutout(thing, self._resolution(index), spec.light_angle) for index, thing in enumerate(spec.objects)]
         self.parts = [(index, part) for index, thing in enumerate(spec.objects) for part in range(len(thing.parts))]
 
@@ -124,22 +133,34 @@ class Renderer:
         return [time + self.spec.exposure * step / (2 * samples + 1) for step in range(-samples, samples + 1)]
 
     def _draw_sheet(self, frame: Frame, index: int, time: float) -> None:
-        sheet, hw = self.sheets[index], self.spec.hw
-        grid = coarse_grid(hw)
-        own = sheet.from_frame(grid, self.camera.pose(time))
-        half = self.spec.exposure / 2
-        before, after = (sheet.from_frame(grid, self.camera.pose(time + side)) for side in (-half, half)) if half else (own, own)
-        motion = float(np.abs(after - before).max()) / max(self.spec.exposure, 1e-9)
-        own_fine = refine(own, hw)
-        rgba = _mean([sheet.colour(own_fine + _blur_offset(before, own, after, step, hw)) for step in self._blur_steps(motion)])
-        _, inverse_depth = sheet.to_frame(own.reshape(-1, 2), self.camera.pose(time))
-        depth = refine(inverse_depth.reshape(own.shape[:2]), hw)
-        alpha = sheet.colour(own_fine)[..., 3] if len(self._blur_steps(motion)) > 1 else rgba[..., 3]
-        _composite(frame, (slice(0, hw[0]), slice(0, hw[1])), rgba, alpha > 127.5, depth, 0, index)
+        sheet, pose, half = self.sheets[index], self.camera.pose(time), self.spec.exposure / 2
+        window = sheet.window(
+            [self.camera.pose(moment) for moment in ((time - half, time, time + half) if half else (time,))], self.spec.hw
+        )
+        if window is None:
+            return
+        grid = coarse_grid(window)
+        own = sheet.from_frame(grid, pose)
+        stir = combine([dynamic.stir(own, time) for dynamic in self.dynamics[index]]) if self.dynamics[index] else None
+        looked_up = refine(own + stir.displacement if stir else own, window)
+        images = [sheet.colour(looked_up + offset) for offset in self._exposure_offsets(sheet, own, grid, window, time)]
+        rgba, cover = _mean(images), images[len(images) // 2][..., 3] > 127.5
+        if stir:
+            rgba = _stirred(rgba, refine(stir.gain, window), refine(stir.veil, window), stir.veil_level)
+        depth = sheet.to_frame(own.reshape(-1, 2), pose)[1].reshape(own.shape[:2])
+        _composite(frame, window, rgba, cover, refine(depth, window), 0, index)
 
-    def _blur_steps(self, motion: float) -> list[float]:
-        times = self._exposure(0.0, motion)
-        return [time / (self.spec.exposure / 2) for time in times] if len(times) > 1 else [0.0]
+    def _exposure_offsets(self, sheet: Sheet, own: Array, grid: Array, window: Window, time: float) -> list[Field | np.float32]:
+        """How far the sheet's own coordinates lie from the middle of the exposure at each of its samples; the middle one is 0."""
+        half = self.spec.exposure / 2
+        if half <= 0:
+            return [np.float32(0)]
+        before, after = (sheet.from_frame(grid, self.camera.pose(time + side)) - own for side in (-half, half))
+        steps = [moment / half for moment in self._exposure(0.0, float(np.abs(after - before).max()) / (2 * half))]
+        if len(steps) == 1:
+            return [np.float32(0)]
+        fine = {-1.0: refine(before, window), 1.0: refine(after, window)}
+        return [np.float32(0) if step == 0 else fine[math.copysign(1, step)] * np.float32(abs(step)) for step in steps]
 
     def _draw_cutout(self, frame: Frame, index: int, cutout: Cutout, time: float) -> None:
         boxes = [self._box(cutout, part, time) for part in range(len(cutout.sprites))]
@@ -147,7 +168,7 @@ class Renderer:
         if window is None:
             return
         rows, columns = window
-        hw = (rows.stop - rows.start, columns.stop - columns.start)
+        hw = size_of(window)
         rgba, cover, seen = np.zeros((*hw, 4), np.float32), np.zeros(hw, bool), np.zeros(hw, np.uint16)
         first = len(self.sheets) + self.parts.index((index, 0))
         for part, box in enumerate(boxes):
@@ -165,11 +186,11 @@ class Renderer:
             cover[inner] |= sharp
             seen[inner][sharp] = first + part
         if cutout.spec.shadow > 0:
-            foot = transform(cutout.pose(self.camera, time), np.zeros((1, 2)))[0]
+            foot = transform(cutout.pose(self.camera, time), np.array([[0.0, cutout.floor_y]]))[0]
             cast_shadow(frame.rgb, rgba[..., 3], window, (float(foot[0]), float(foot[1])), self.spec.light_angle, cutout.spec.shadow)
         _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
 
-    def _plane_depth(self, cutout: Cutout, window: tuple[slice, slice], time: float) -> Field:
+    def _plane_depth(self, cutout: Cutout, window: Window, time: float) -> Field:
         """(h, w) inverse depth of a cut-out's plane: affine in the pixels of the frame."""
         inverse_depth = cutout.inverse_depth(time)
         row = np.linalg.inv(self.camera.pose(time).homography(inverse_depth))[2]
@@ -184,30 +205,25 @@ class Renderer:
         ends = [cutout.to_frame(part, corners, self.camera, time + side * self.spec.exposure / 2) for side in (-1, 1)]
         return float(np.abs(ends[1] - ends[0]).max()) / self.spec.exposure
 
-    def _box(self, cutout: Cutout, part: int, time: float) -> tuple[slice, slice] | None:
+    def _box(self, cutout: Cutout, part: int, time: float) -> Window | None:
         """Rows and columns of the frame that a part can touch during the exposure."""
         corners = cutout.sprites[part].corners
         half = self.spec.exposure / 2
         posed = np.concatenate([cutout.to_frame(part, corners, self.camera, time + side) for side in ((-half, 0, half) if half else (0,))])
         bend = sum(abs(warp.amplitude) for warp in cutout.spec.warps) * 2 * cutout.spec.size * 1.5
-        low, high = np.floor(posed.min(axis=0) - 1 - bend), np.ceil(posed.max(axis=0) + 2 + bend)
-        h, w = self.spec.hw
-        left, right = int(np.clip(low[0], 0, w)), int(np.clip(high[0], 0, w))
-        top, bottom = int(np.clip(low[1], 0, h)), int(np.clip(high[1], 0, h))
-        return (slice(top, bottom), slice(left, right)) if right > left and bottom > top else None
+        return bounds(posed, self.spec.hw, 1 + bend)
 
-    def _part_image(self, cutout: Cutout, part: int, box: tuple[slice, slice], time: float) -> Field:
+    def _part_image(self, cutout: Cutout, part: int, box: Window, time: float) -> Field:
         """(h, w, 4) a part as seen in a rectangle of the frame."""
-        top, left = box[0].start, box[1].start
-        hw = (box[0].stop - top, box[1].stop - left)
+        top, left, hw = box[0].start, box[1].start, size_of(box)
         sprite = cutout.sprites[part]
         if not cutout.spec.warps:
             matrix = cutout.pose(self.camera, time) @ cutout.joints(time)[part] @ sprite.to_object
             matrix = np.array([[1.0, 0, -left], [0, 1.0, -top], [0, 0, 1.0]]) @ matrix
             image = cv2.warpPerspective(sprite.image, matrix, (hw[1], hw[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
             return image.astype(np.float32)
-        own = cutout.from_frame(part, coarse_grid(hw) + np.array([left, top]), self.camera, time)
-        return sample(sprite.image, refine(own, hw), border=cv2.BORDER_CONSTANT)
+        own = cutout.from_frame(part, coarse_grid(box), self.camera, time)
+        return sample(sprite.image, refine(own, box), border=cv2.BORDER_CONSTANT)
 
 
 def _mean(images: Sequence[Field]) -> Field:
@@ -219,14 +235,14 @@ def _mean(images: Sequence[Field]) -> Field:
     return total / np.float32(len(images))
 
 
-def _blur_offset(before: Array, own: Array, after: Array, step: float, hw: tuple[int, int]) -> Field | np.float32:
-    """How far own coordinates move from the middle of the exposure (step 0) towards its begin (-1) or end (1)."""
-    if step == 0:
-        return np.float32(0)
-    return refine((after - own) * step if step > 0 else (before - own) * -step, hw)
+def _stirred(rgba: Field, gain: Field, veil: Field, veil_level: float) -> Field:
+    """A sheet's colours under the light and smoke of its dynamic textures."""
+    covered = rgba[..., 3:] * veil[..., None]
+    colour = rgba[..., :3] * (gain * (1 - veil))[..., None] + covered * np.float32(veil_level / 255)
+    return np.concatenate([np.minimum(colour, rgba[..., 3:]), rgba[..., 3:]], axis=-1)
 
 
-def _union(boxes: Sequence[tuple[slice, slice]]) -> tuple[slice, slice] | None:
+def _union(boxes: Sequence[Window]) -> Window | None:
     if not boxes:
         return None
     rows = slice(min(box[0].start for box in boxes), max(box[0].stop for box in boxes))
@@ -235,7 +251,7 @@ def _union(boxes: Sequence[tuple[slice, slice]]) -> tuple[slice, slice] | None:
 
 def _composite(
     frame: Frame,
-    window: tuple[slice, slice],
+    window: Window,
     rgba: Field,
     cover: npt.NDArray[np.bool_],
     depth: Field,
@@ -244,8 +260,11 @@ def _composite(
 ) -> None:
     """Paint a layer over a frame; where `cover` is true the frame's ground truth becomes the layer's."""
     below = frame.rgb[window]
-    below *= 1 - rgba[..., 3:] / 255
+    below *= np.float32(1) - rgba[..., 3:] * np.float32(1 / 255)
     below += rgba[..., :3]
-    frame.labels[window][cover] = label
-    frame.surfaces[window][cover] = surface if isinstance(surface, int) else surface[cover]
-    frame.inverse_depth[window][cover] = depth[cover]
+    if cover.all():
+        frame.labels[window], frame.surfaces[window], frame.inverse_depth[window] = label, surface, depth
+        return
+    np.copyto(frame.labels[window], np.uint8(label), where=cover)
+    np.copyto(frame.surfaces[window], np.asarray(surface, np.uint16), where=cover)
+    np.copyto(frame.inverse_depth[window], depth, where=cover)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from segmo.synthetic import figures
+from segmo.errors import SettingsError
+from segmo.synthetic import creatures
 from segmo.synthetic.curves import Curve, Path
+from segmo.synthetic.figures import Gait
 from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, ObjectSpec, PartSpec, SceneSpec, StepSpec, TextureSpec
 
 Hw = tuple[int, int]
@@ -55,8 +57,8 @@ def two_crossing(hw: Hw = _HW, frames: int = _FRAMES) -> SceneSpec:
     background = _meadow(u, 11)
     span = _span(frames)
     stride = 60 / frames
-    walker = figures.person(figures.Gait(0.5, 26))
-    fox = figures.quadruped(figures.Gait(0.6, 16), leg_length=0.42, tail=0.55)
+    walker = creatures.person(Gait(0.5, 26))
+    fox = creatures.quadruped(Gait(0.6, 16), leg_length=0.42, tail=0.55)
     person = ObjectSpec(
         "person",
         walker.parts,
@@ -147,3 +149,10 @@ SCENARIOS: dict[str, Callable[[Hw, int], SceneSpec]] = {
     "camera_rotation_static": camera_rotation_static,
     "static_nothing": static_nothing,
 }
+
+
+def scenario(name: str, hw: Hw = _HW, frames: int = _FRAMES) -> SceneSpec:
+    """A scenario by name. An unknown name is a SettingsError that lists the known ones."""
+    if name not in SCENARIOS:
+        raise SettingsError(f"There is no scenario {name!r}. Choose one of {', '.join(SCENARIOS)}.")
+    return SCENARIOS[name](hw, frames)

@@ -150,7 +150,11 @@ class DynamicSpec:
     region: tuple[float, float, float, float]
     """left, top, right and bottom in pixels of the reference frame; its border is soft and uneven."""
     drift_xy: tuple[float, float] = (0.0, 0.0)
-    """Pixels a frame by which the texture streams."""
+    """Pixels a frame by which the texture streams; its border stretches with time, so it is for short scenes."""
+    perspective: bool = False
+    """Whether waves shrink towards the horizon of the background."""
+    layer: int = 0
+    """Which sheet it stirs: 0 is far plane and ground, i the silhouette i - 1."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,8 @@ class BackgroundSpec:
     """What lies behind: a far plane, a ground plane from a horizon downwards, relief, and silhouettes in between."""
 
     far: TextureSpec
+    patches: TextureSpec | None = None
+    """A second material of the far plane, in areas cut out by noise."""
     ground: TextureSpec | None = None
     horizon: float = 0.0
     """Row of the horizon in the reference frame."""

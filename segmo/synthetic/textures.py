@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.errors import SettingsError
+from segmo.synthetic.photos import photo
 from segmo.synthetic.spec import TextureSpec
 from segmo.types import UInt8
 
@@ -23,9 +24,11 @@ Rng = np.random.Generator
 
 def paint(spec: TextureSpec, hw: Hw) -> UInt8:
     """RGB (H, W, 3) of a texture; the same spec and size give the same pixels."""
-    if spec.kind not in _FIELDS:
+    if spec.kind not in KINDS:
         raise SettingsError(f"The texture kind is {spec.kind!r}. Choose one of {', '.join(KINDS)}.")
     rng = np.random.default_rng([spec.seed, 0x7E])
+    if spec.kind == "photo":
+        return photo(rng, hw, spec.scale, spec.angle)
     field = _FIELDS[spec.kind](rng, hw, max(spec.scale, 2.0), spec.angle)
     colour = _palette_table(spec)[np.clip(field * 255, 0, 255).astype(np.uint8)]
     if spec.grain <= 0:
@@ -214,4 +217,4 @@ _FIELDS: dict[str, Callable[[Rng, Hw, float, float], Field]] = {
     "grass": _grass,
     "plaid": _plaid,
 }
-KINDS = tuple(_FIELDS)
+KINDS = (*_FIELDS, "photo")

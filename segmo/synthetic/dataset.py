@@ -1,0 +1,162 @@
+"""Many random scenes: a stream of samples for training, and a data set on disk.
+
+The data set has the layout of DAVIS, so that every command that reads DAVIS reads it:
+
+    OUT/JPEGImages/480p/<scene>/<frame>.png     frames, lossless
+    OUT/Annotations/480p/<scene>/<frame>.png    palette PNG of the ids of moving objects, 0 = background
+    OUT/truth/<scene>.npz                       labels of all objects, moving, inverse depth, times: arrays of `RenderedScene`
+    OUT/preview/<scene>.mp4                     frames, moving objects and inverse depth side by side, if asked for
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import io
+import itertools
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from segmo import render as drawing
+from segmo import video
+from segmo.errors import OutputError, SettingsError
+from segmo.synthetic.renderer import render
+from segmo.synthetic.sampling import SceneConfig, sample_scene
+from segmo.synthetic.scenarios import FPS
+from segmo.synthetic.scene import RenderedScene
+from segmo.types import Steps, UInt8
+
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """What training needs of a scene; plain arrays, so that it travels between processes."""
+
+    seed: int
+    frames: UInt8
+    """(T, H, W, 3) RGB."""
+    moving_labels: UInt8
+    """(T, H, W) ids of moving objects, 0 elsewhere."""
+
+
+def sample_seed(seed: int, index: int) -> int:
+    """Seed of the scene at an index of a data set; different data sets share no scenes in practice."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def samples(seed: int, count: int, config: SceneConfig | None = None, workers: int = 0, first: int = 0) -> Iterator[Sample]:
+    """Random scenes `first` to `first + count - 1` of a data set, in order; the same whatever the number of processes.
+
+    Args:
+        workers: processes that render; 0 renders in this one.
+    """
+    config = config or SceneConfig()
+    return _in_order(_sample, [(sample_seed(seed, index), config) for index in range(first, first + count)], workers)
+
+
+def write_dataset(
+    directory: Path, seed: int, count: int, config: SceneConfig | None = None, *, preview: bool = False, workers: int = 0
+) -> Steps[list[str]]:
+    """Write a data set of `count` random scenes, and return their names. Scenes that are already there are kept.
+
+    Raises:
+        SettingsError: `count` is not positive.
+        OutputError: a file cannot be written.
+    """
+    if count < 1:
+        raise SettingsError(f"The number of scenes is {count}. Give at least 1.")
+    config = config or SceneConfig()
+    jobs = [(directory, f"scene_{index:06d}", sample_seed(seed, index), config, preview) for index in range(count)]
+    names = []
+    for done, name in enumerate(_in_order(_write_scene, jobs, workers), start=1):
+        names.append(name)
+        yield done / count
+    return names
+
+
+def write_scene(directory: Path, name: str, scene: RenderedScene, *, preview: bool = False) -> None:
+    """Write one scene into a data set; its truth file is written last and marks it complete."""
+    moving = scene.moving_labels
+    for index in range(len(scene)):
+        _write_bytes(directory / "JPEGImages" / "480p" / name / f"{index:05d}.png", _png(Image.fromarray(scene.frames[index])))
+        mask = Image.fromarray(moving[index], "P")
+        mask.putpalette(drawing.PALETTE.tobytes())
+        _write_bytes(directory / "Annotations" / "480p" / name / f"{index:05d}.png", _png(mask))
+    if preview:
+        video.write_mp4(directory / "preview" / f"{name}.mp4", preview_frames(scene), FPS)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer, labels=scene.labels, moving=scene.moving, inverse_depth=scene.inverse_depth.astype(np.float16), times=scene.times
+    )
+    _write_bytes(directory / "truth" / f"{name}.npz", buffer.getvalue())
+
+
+def preview_frames(scene: RenderedScene) -> Iterator[UInt8]:
+    """(H, 3 W + 8, 3) a frame: the picture, its moving objects, and its inverse depth."""
+    nearest = max(float(scene.inverse_depth.max()), 1e-6)
+    moving = scene.moving_labels
+    for index, frame in enumerate(scene.frames):
+        depth = drawing.depth_colours(scene.inverse_depth[index] / nearest, frame.shape[:2])
+        pictures = drawing.side_by_side(frame, drawing.overlay(frame, moving[index], tags=True))
+        yield np.concatenate([pictures, drawing.side_by_side(frame, depth)[:, frame.shape[1] :]], axis=1)
+
+
+def _sample(job: tuple[int, SceneConfig]) -> Sample:
+    seed, config = job
+    scene = render(sample_scene(seed, config), config.times)
+    return Sample(seed, scene.frames, scene.moving_labels)
+
+
+def _write_scene(job: tuple[Path, str, int, SceneConfig, bool]) -> str:
+    directory, name, seed, config, preview = job
+    complete = (directory / "truth" / f"{name}.npz").exists() and (not preview or (directory / "preview" / f"{name}.mp4").exists())
+    if not complete:
+        write_scene(directory, name, render(sample_scene(seed, config), config.times), preview=preview)
+    return name
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
+
+
+Job = TypeVar("Job")
+
+
+def _in_order(work: Callable[[Job], Result], jobs: list[Job], workers: int) -> Iterator[Result]:
+    """Results in the order of their jobs; at most a few jobs run ahead of what was taken, so that memory stays bounded."""
+    if workers <= 0:
+        yield from map(work, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        remaining = iter(jobs)
+        running = deque(pool.submit(work, job) for job in itertools.islice(remaining, 3 * workers))
+        try:
+            while running:
+                result = running.popleft().result()
+                running.extend(pool.submit(work, job) for job in itertools.islice(remaining, 1))
+                yield result
+        finally:
+            for future in running:
+                future.cancel()
