@@ -33,6 +33,8 @@ SAME_OBJECT = 0.5  # affinity above which two groups are one object
 DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
 FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
 FEWEST_POINTS = 3
+LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
+COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
 
 
@@ -222,17 +224,17 @@ def _look(members: Indices, positions: Field, on: Labels, lab: npt.NDArray[np.ui
 
 def _same_again(earlier: _Look, later: _Look) -> float:
     """Score in [0, 1] that a group that vanished is the one that appears later; 0 where it cannot be."""
-    gap = later.first - earlier.last
-    if gap <= 0:
+    gap = later.first - earlier.last  # negative where one end shows on the far side of a tree before the other has gone
+    if gap < -LONGEST_OVERLAP or later.first <= earlier.first or later.last <= earlier.last:
         return 0.0
     match = float(np.sqrt(earlier.colours * later.colours).sum())
     if match < COLOUR_MATCH:
         return 0.0
-    reach = 2.0 * max(earlier.size, later.size) + 1.5 * gap  # in map pixels
+    reach = 2.0 * max(earlier.size, later.size) + 1.5 * abs(gap)  # in map pixels
     ahead = earlier.exit[:2] + earlier.exit[2:] * gap
     behind = later.entry[:2] - later.entry[2:] * gap
     miss = min(np.linalg.norm(ahead - later.entry[:2]), np.linalg.norm(behind - earlier.exit[:2]))
-    return match * max(0.0, 1 - float(miss) / (2 * reach))
+    return match * max(0.0, 1 - float(miss) / (2 * reach)) / (1 + max(gap, 0) / 10)  # the nearest in time comes first
 
 
 def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> list[Indices]:
@@ -256,35 +258,40 @@ def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.u
         looks = [look for i, look in enumerate(looks) if i not in pair] + [_look(merged, positions, on, lab)]
 
 
-def paint(components: Labels, objects: list[Indices], positions: Field, on: Labels) -> Labels:
+def paint(components: Labels, objects: list[Indices], positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> Labels:
     """(T, h, w) object numbers from 1 for the foreground, 0 = background.
 
-    A component with the points of one object is that object; one shared by several is split by the nearest points; one without
-    points is left out.
+    A component with the points of one object is that object; one shared by several is split by the points nearest in
+    place and colour; one without points is left out.
     """
-    frames, height, width = components.shape
     owner = np.zeros(len(on), np.int32)
     for number, members in enumerate(objects, start=1):
         owner[members] = number
     painted = np.zeros_like(components)
-    grid_y, grid_x = np.mgrid[0:height, 0:width]
-    for t in range(frames):
+    for t in range(len(components)):
         here = np.flatnonzero((on[:, t] > 0) & (owner > 0))
         for component in np.unique(on[here, t]):
             points = here[on[here, t] == component]
             owners, votes = np.unique(owner[points], return_counts=True)
             # A single stray point must not tear a piece out of somebody else's object.
-            owners = owners[votes >= max(2, 0.1 * votes.sum())] if len(owners) > 1 else owners
+            claims = owners[votes >= max(2, 0.1 * votes.sum())]
             region = components[t] == component
-            if len(owners) <= 1:
-                painted[t][region] = owners[0] if len(owners) else owner[points[0]]
+            if len(claims) <= 1:
+                painted[t][region] = owners[votes.argmax()]
                 continue
-            points = points[np.isin(owner[points], owners)]
-            tree = cKDTree(positions[points, t])
-            _, nearest = tree.query(np.column_stack([grid_x[region], grid_y[region]]), k=min(5, len(points)))
-            votes_of = np.stack([(owner[points][nearest] == o).sum(axis=-1) for o in owners])
-            painted[t][region] = owners[votes_of.argmax(axis=0)]
+            points = points[np.isin(owner[points], claims)]
+            painted[t][region] = _nearest_owner(region, lab[t], positions[points, t], owner[points], claims)
     return painted
+
+
+def _nearest_owner(region: npt.NDArray[np.bool_], lab: npt.NDArray[np.uint8], places: Field, owner: Labels, claims: Labels) -> Labels:
+    """Owner of each pixel of a region by vote of the five points nearest in place and colour."""
+    y, x = np.nonzero(region)
+    row = np.clip(np.rint(places[:, 1]).astype(int), 0, lab.shape[0] - 1)
+    column = np.clip(np.rint(places[:, 0]).astype(int), 0, lab.shape[1] - 1)
+    tree = cKDTree(np.column_stack([places, COLOUR_PX * lab[row, column].astype(np.float32)]))
+    _, nearest = tree.query(np.column_stack([x, y, COLOUR_PX * lab[y, x].astype(np.float32)]), k=min(5, len(places)))
+    return claims[np.stack([(owner[nearest] == claim).sum(axis=-1) for claim in claims]).argmax(axis=0)]
 
 
 def find_objects(
@@ -313,4 +320,4 @@ def find_objects(
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
     company = group_points(on, positions, start, count)
-    return paint(components, rejoin(company, positions, on, lab), positions, on)
+    return paint(components, rejoin(company, positions, on, lab), positions, on, lab)
