@@ -44,3 +44,15 @@ def save(image: Image.Image, path: Path) -> None:
 
 def numbered(count: int, first: int = 0) -> list[str]:
     return [f"{index:05d}" for index in range(first, first + count)]
+
+
+def write_davis(root: Path, names: list[str], frames: int = 6) -> None:
+    """Pictures and annotations of a tiny DAVIS in which a square moves."""
+    random = np.random.default_rng(0)
+    for name in names:
+        masks = moving_square(frames, start=0, step=1)
+        write_grey(root / "Annotations/480p" / name, masks)
+        for frame, mask in zip(numbered(frames), masks, strict=True):
+            picture = random.integers(40, 90, (*mask.shape, 3), dtype=np.uint8)
+            picture[mask] = (200, 160, 60)
+            save(Image.fromarray(picture), root / "JPEGImages/480p" / name / f"{frame}.jpg")
