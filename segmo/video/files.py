@@ -139,7 +139,7 @@ class VideoFile:
             streams = [stream for stream in container.streams.video if not stream.disposition & hidden]
             if not streams:
                 what = "only sound" if container.streams.audio else "no video"
-                raise VideoError(f"{self._path.name} holds {what}. Give a file with a picture track.")
+                raise VideoError(f"{self._path.name} holds {what}. Give a file with a picture track, or copy this one again if it has one.")
             stream = max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
             if stream.codec_context is None:
                 raise VideoError(f"{self._path.name} uses a codec that ffmpeg does not know. Convert it to MP4 (H.264).")
@@ -164,6 +164,14 @@ class VideoFile:
         index = self._index
         wanted = {int(index.pts[index.frames[i]]): int(i) for i in indices}
         needed = self._needed(index.frames[i] for i in indices)
+        yield from self._feed(wanted, needed)
+        if wanted and not needed[: needed.nonzero()[0].max(initial=0)].all():
+            # Streams with intra refresh mark frames as keys from which the picture only recovers over time.
+            yield from self._feed(wanted, np.ones_like(needed))
+
+    def _feed(self, wanted: dict[int, int], needed: npt.NDArray[np.bool_]) -> Generator[tuple[int, Any], None, None]:
+        """Decode the needed packets, and take the frames out of `wanted` (time: index) as they come; stops where one did not come."""
+        index = self._index
         fed: list[int] = []
         with self._opened() as (container, stream):
             context = stream.codec_context
@@ -189,6 +197,8 @@ class VideoFile:
                 elif number and needed[number - 1] and not index.intra_only:
                     yield from decode(None)
                     context.flush_buffers()
+                    if any(index.frames[i] < number for i in wanted.values()):
+                        return
             if wanted:
                 yield from decode(None)
 
