@@ -171,6 +171,17 @@ def test_a_stage_that_another_run_is_making_is_waited_for_not_made_twice(source,
     assert rest[-1].status == "cached" and not store.calls
 
 
+def test_a_run_that_another_blocks_for_too_long_goes_on_alone(source, cache, monkeypatch):
+    first = run(source, SETTINGS, cache=cache, store=fakes.FakeStore())
+    for event in first:
+        if event.stage == "tracks" and event.status == "progress":
+            break  # and never goes on
+    monkeypatch.setattr("segmo.pipeline._LONGEST_WAIT_S", 0.2)
+    store = fakes.FakeStore()
+    assert segment(source, SETTINGS, cache=cache, store=store).masks is not None and store.calls["tracks"] == 1
+    first.close()
+
+
 @pytest.mark.parametrize(
     ("raised", "expected"), [(VideoError("No frame. Do this."), VideoError), (MemoryError(), DeviceError), (IndexError("7"), SegmoError)]
 )

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
+    from rich.progress import Progress, TaskID
 
     from segmo.pipeline import StageEvent
 
@@ -78,15 +78,13 @@ class JsonLines(Quiet):
 
 
 class Bars:
-    """A bar a stage on standard error, results on standard output."""
+    """A bar a stage on standard error while a clip runs, results on standard output."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
 
         self._console = Console(stderr=True, highlight=False)
-        columns = (TextColumn("{task.description:>22}"), BarColumn(30), TextColumn("{task.fields[state]}"))
-        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Reporter:
@@ -94,35 +92,46 @@ class Bars:
 
         self._handlers = logging.root.handlers[:]  # log lines must go above the bars, not through them
         logging.root.handlers[:] = [RichHandler(console=self._console, show_time=False, show_path=False)]
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._remove_bars()
         logging.root.handlers[:] = self._handlers
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, style="dim", soft_wrap=True)
 
     def event(self, clip: str, event: StageEvent) -> None:
+        if self._progress is None:
+            self._progress = self._new_bars()
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._progress.add_task(f"{clip} {event.stage}", total=1.0, state="")
         state = "from cache" if event.status == "cached" else f"{event.seconds:.1f} s"
         self._progress.update(self._tasks[event.stage], completed=event.fraction, state=state)
 
     def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
-        self._clear()
+        self._remove_bars()
         for warning in values["warnings"]:
             self.say(f"{clip}: {warning}")
         print(f"{clip}: {sentence}", flush=True)
 
     def failed(self, clip: str, error: Exception) -> None:
-        self._clear()
+        self._remove_bars()
         self._console.print(f"segmo: {clip}: {error}", markup=False, style="red", soft_wrap=True)
 
-    def _clear(self) -> None:
-        for task in self._tasks.values():
-            self._progress.remove_task(task)
+    def _new_bars(self) -> Progress:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description:>22}"), BarColumn(30), TextColumn("{task.fields[state]}"))
+        # Standard output stays what it is: it may be a file while the bars are on the terminal.
+        progress = Progress(*columns, console=self._console, transient=True, redirect_stdout=False, disable=not self._console.is_terminal)
+        progress.start()
+        return progress
+
+    def _remove_bars(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
         self._tasks.clear()
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -171,19 +173,43 @@ def test_every_flag_reaches_its_setting():
     assert automatic.motion.threshold is None and automatic.frames.efficiency
 
 
+WITH_FAKES = """
+import sys, time
+sys.path.insert(0, "tests")
+import fakes, segmo.zoo.store
+class Slow(fakes.FakeTracks):
+    def track(self, clip, points, flow):
+        for step in range(600):
+            time.sleep(0.1)
+            yield step / 600
+tracks = Slow if sys.argv[1] == "slow" else fakes.FakeTracks
+segmo.zoo.store.ModelStore = lambda: fakes.FakeStore(tracks=tracks)
+from segmo.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def start(speed: str, *arguments: str | Path, **streams: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WITH_FAKES, speed, "run", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=os.environ, **streams)
+
+
+def test_results_go_to_standard_output_while_bars_are_on_the_terminal(tmp_path):
+    terminal, end = pty.openpty()
+    process = start("fast", write_clip(tmp_path / "clip"), "--out", tmp_path / "out", stderr=end)
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # what reading a terminal says once the other end is closed
+        while data := os.read(terminal, 4096):
+            shown += data
+    os.close(terminal)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and out.startswith("clip: 1 object moves") and out.count("\n") == 1
+    assert b"masks" in shown and b"object moves" not in shown
+
+
 def test_ctrl_c_ends_with_130_and_keeps_finished_stages(tmp_path):
-    clip = write_clip(tmp_path / "clip", count=40)
-    code = (
-        "import sys, time; sys.path.insert(0, 'tests'); import fakes, segmo.zoo.store as store\n"
-        "class Slow(fakes.FakeTracks):\n"
-        "    def track(self, clip, points, flow):\n"
-        "        for step in range(600):\n"
-        "            time.sleep(0.1); yield step / 600\n"
-        "store.ModelStore = lambda: fakes.FakeStore(tracks=Slow)\n"
-        "from segmo.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", code, "run", str(clip), "--out", str(tmp_path / "out"), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=os.environ)
+    process = start("slow", write_clip(tmp_path / "clip"), "--out", tmp_path / "out", "--json", stderr=subprocess.PIPE)
     for line in process.stdout:
         if json.loads(line)["stage"] == "tracks":
             break
