@@ -83,8 +83,9 @@ def test_large_arrays_are_mapped_aligned_and_read_only(cache):
         assert str(the_file(cache)) in Path("/proc/self/maps").read_text()
 
 
-def test_a_very_large_product_is_swapped_for_its_mapped_self(cache):
-    clip = a_clip(60, 500, 800)
+def test_a_very_large_product_is_swapped_for_its_mapped_self(cache, monkeypatch):
+    monkeypatch.setattr("segmo.cache._SWAPPED_FROM_BYTES", 1 << 20)
+    clip = a_clip(8, 300, 400)
     again = cache.put(KEY, clip)
     assert again is not clip and not np.shares_memory(again.frames, clip.frames)
     np.testing.assert_array_equal(again.frames, clip.frames)
