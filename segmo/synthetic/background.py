@@ -15,6 +15,8 @@ from segmo.types import UInt8
 
 _STEP = 8
 """Pixels between the points of an inverse depth field."""
+_TILE = 512
+"""Side of the square of texture that a ground in perspective repeats, mirrored."""
 _MAX_FOLD = 0.7
 """Largest stretch that relief may cause; below 1 a sheet never hides part of itself and its map can be inverted."""
 _MAX_CANVAS = 3.0
@@ -105,12 +107,14 @@ def _ground_colour(background: BackgroundSpec, window: tuple[int, int, int, int]
     h, w = window[3] - window[1] - first, window[2] - window[0]
     if not background.perspective:
         return paint(background.ground, (h, w))
-    tile = paint(background.ground, (512, 512))
+    tile = paint(background.ground, (_TILE, _TILE))
     below = (np.arange(h, dtype=np.float32) + 0.5 + first + window[1] - background.horizon).clip(1)
     near = np.float32(max(h * 0.8, 60))  # the row at which the texture has its own size
     magnification = near / below
     centre = (window[0] + window[2]) / 2
-    map_x = (np.arange(w, dtype=np.float32)[None] + window[0] - centre) * magnification[:, None]
+    map_x = (np.arange(w, dtype=np.float32)[None] + window[0] - centre) * magnification[
+        :, None
+    ] + _TILE // 2  # no mirror axis in the middle
     map_y = np.repeat((-near * magnification)[:, None], w, axis=1)
     blurred, ground = tile, np.zeros((h, w, 3), np.uint8)
     for level in range(6):  # distant rows come from smaller versions of the tile, as in mip mapping
@@ -118,7 +122,7 @@ def _ground_colour(background: BackgroundSpec, window: tuple[int, int, int, int]
         if not rows.any():
             break
         shrink = 2.0**-level
-        ground[rows] = cv2.remap(blurred, map_x[rows] * shrink, map_y[rows] * shrink, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        ground[rows] = cv2.remap(blurred, map_x[rows] * shrink, map_y[rows] * shrink, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         blurred = cv2.resize(blurred, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return ground
 

@@ -140,6 +140,15 @@ def _clouds(rng: Rng, hw: Hw, scale: float, angle: float) -> Field:
     return np.clip((noise - 0.45) * 3, 0, 1)
 
 
+def _sky(rng: Rng, hw: Hw, scale: float, angle: float) -> Field:
+    """The first half of the palette from top to bottom, the second half for clouds, flat and thin towards the bottom."""
+    rows = np.linspace(0, 1, hw[0], dtype=np.float32)[:, None]
+    flat = cv2.resize(fractal_noise(rng, (hw[0] * 2, hw[1]), scale * 2, 6, 0.55), (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+    clouds = np.clip((flat - 0.54) * 3.2, 0, 1) * np.clip(1.1 - 0.9 * rows, 0, 1)
+    clear = 0.5 * np.clip(rows / 0.55, 0, 1)
+    return np.asarray(clear + (1 - clear) * clouds, np.float32)
+
+
 def _marble(rng: Rng, hw: Hw, scale: float, angle: float) -> Field:
     along, _ = _grid(hw, angle)
     return 0.5 + 0.5 * np.sin(along * np.float32(np.pi / scale) + 9 * fractal_noise(rng, hw, scale * 1.5))
@@ -209,6 +218,7 @@ _FIELDS: dict[str, Callable[[Rng, Hw, float, float], Field]] = {
     "dead_leaves": _dead_leaves,
     "patches": _patches,
     "clouds": _clouds,
+    "sky": _sky,
     "marble": _marble,
     "camouflage": _camouflage,
     "fur": _fur,
