@@ -42,8 +42,8 @@ def region_similarity(pred: Bool, gt: Bool, void: Bool | None = None) -> Values:
         ProductError: an array is not bool of shape (T, H, W), or their shapes differ.
     """
     pred, gt = _without_void(pred, gt, void)
-    intersection = _areas(pred & gt)
-    union = _areas(pred | gt)
+    intersection = np.array([np.count_nonzero(a & b) for a, b in zip(pred, gt, strict=True)], np.float64)
+    union = _areas(pred) + _areas(gt) - intersection
     return np.where(union > 0, intersection / np.maximum(union, 1), 1.0)
 
 
@@ -93,11 +93,8 @@ def _pair_j(preds: Bool, gts: Bool) -> Values:
 
 
 def _pair_f(preds: Bool, gts: Bool, radius: float) -> Values:
-    pred_edges, gt_edges = [boundary_map(mask) for mask in preds], [boundary_map(mask) for mask in gts]
-    near_pred, near_gt = [within(edges, radius) for edges in pred_edges], [within(edges, radius) for edges in gt_edges]
-    return np.array(
-        [[_match(pred_edges[p], near_pred[p], gt_edges[g], near_gt[g]) for g in range(len(gts))] for p in range(len(preds))], np.float64
-    )
+    pred_boundaries, gt_boundaries = ([_Boundary(mask, radius) for mask in masks] for masks in (preds, gts))
+    return np.array([[a.f_measure(b) for b in gt_boundaries] for a in pred_boundaries], np.float64)
 
 
 def statistics(values: Sequence[float] | Values) -> Statistics:
@@ -135,31 +132,43 @@ def boundary_map(mask: UInt8 | Bool) -> UInt8:
     return edges
 
 
-def within(edges: UInt8, radius: float) -> Bool:
-    """(H, W) whether a pixel lies within `radius` of a pixel set in `edges` (a dilation by a disk)."""
-    if not edges.any():
-        return np.zeros(edges.shape, np.bool_)
-    distance = cv2.distanceTransform(1 - edges, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # Squared distances are whole numbers: half-way to the next one no rounding can decide.
-    return np.asarray(distance < np.sqrt(np.floor(radius**2) + 0.5))
+class _Boundary:
+    """The boundary of a mask, ready to count how much of it lies near another boundary in an image of the same size.
 
+    A dilation by a disk, as published, would look at every pixel of the image. Here each boundary pixel looks at the rows of the
+    disk around it, and running sums along the rows of the other boundary tell at once whether a row of the disk holds any of it.
+    """
 
-def _match(pred_edges: UInt8, near_pred: Bool, gt_edges: UInt8, near_gt: Bool) -> float:
-    """Harmonic mean of the shares of two boundaries that lie near the other one."""
-    pred_length, gt_length = cv2.countNonZero(pred_edges), cv2.countNonZero(gt_edges)
-    if not pred_length and not gt_length:
-        return 1.0
-    pred_matched, gt_matched = cv2.countNonZero(pred_edges & near_gt), cv2.countNonZero(gt_edges & near_pred)
-    if not pred_matched or not gt_matched:
-        return 0.0
-    precision, recall = pred_matched / pred_length, gt_matched / gt_length
-    return 2 * precision * recall / (precision + recall)
+    def __init__(self, mask: Bool, radius: float) -> None:
+        edges = boundary_map(mask)
+        margin = int(radius)
+        padded = np.zeros((edges.shape[0] + 2 * margin, edges.shape[1] + 2 * margin + 1), np.int32)
+        padded[margin : margin + edges.shape[0], margin + 1 : margin + 1 + edges.shape[1]] = edges
+        self._pixels = np.flatnonzero(padded) - 1
+        self._sums = np.cumsum(padded, axis=1, dtype=np.int32).ravel()  # of the pixels to the left, not counting the own
+        rows = np.arange(-margin, margin + 1)
+        half = np.sqrt(radius**2 - rows**2).astype(np.int64)
+        self._starts, self._ends = rows * padded.shape[1] - half, rows * padded.shape[1] + half + 1
+
+    def f_measure(self, other: _Boundary) -> float:
+        """Harmonic mean of the shares of two boundaries that lie near each other: 1 if there is none, 0 if there is only one."""
+        if not self._pixels.size and not other._pixels.size:
+            return 1.0
+        matched, other_matched = self._near(other), other._near(self)
+        if not matched or not other_matched:
+            return 0.0
+        precision, recall = matched / self._pixels.size, other_matched / other._pixels.size
+        return 2 * precision * recall / (precision + recall)
+
+    def _near(self, other: _Boundary) -> int:
+        """How many pixels lie within the radius of a pixel of the other boundary."""
+        found = other._sums.take(self._pixels[:, None] + self._ends) != other._sums.take(self._pixels[:, None] + self._starts)
+        return int(np.count_nonzero(found.any(axis=1)))
 
 
 def _frame_f(pred: Bool, gt: Bool, radius: float) -> float:
     window = _window(pred | gt)
-    pred_edges, gt_edges = boundary_map(pred[window]), boundary_map(gt[window])
-    return _match(pred_edges, within(pred_edges, radius), gt_edges, within(gt_edges, radius))
+    return _Boundary(pred[window], radius).f_measure(_Boundary(gt[window], radius))
 
 
 def _window(mask: Bool) -> tuple[slice, slice]:
