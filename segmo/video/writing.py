@@ -38,6 +38,8 @@ _ALPHA_VP9 = [
     "-auto-alt-ref",
     "0",
 ]
+_TIMED = frozenset({".mp4", ".m4v", ".mov", ".mkv"})
+"""Files whose packets carry the timestamps that MP4 needs."""
 _BROWSER_AUDIO = frozenset({"aac", "mp3"})
 
 
@@ -85,16 +87,18 @@ def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> Non
     if source.stream_index is None:
         frames = (resize_image(frame, hw) for _, frame in source.read(range(info.frame_count)))
         return write_mp4(target, frames, info.fps)
-    playable = info.codec == "h264" and info.pixel_format in ("yuv420p", "yuvj420p") and hw == info.hw
-    if playable:
+    browsers_know = info.codec == "h264" and info.pixel_format in ("yuv420p", "yuvj420p")
+    if browsers_know and hw == info.hw and Path(path).suffix.lower() in _TIMED:
         picture = ["-c:v", "copy"]
     else:
         alpha = "format=gbrap,premultiply=inplace=1," if info.has_alpha else ""
         odd = hw[0] % 2, hw[1] % 2
-        pad = f",pad={hw[1] + odd[1]}:{hw[0] + odd[0]},fillborders=right={odd[1]}:bottom={odd[0]}:mode=smear" if any(odd) else ""
-        size = f"{alpha}scale={hw[1]}:{hw[0]}:flags=area,setsar=1,"
+        border = (
+            f"format=gbrp,pad={hw[1] + odd[1]}:{hw[0] + odd[0]},fillborders=right={odd[1]}:bottom={odd[0]}:mode=smear," if any(odd) else ""
+        )
+        shape = f"{alpha}scale={hw[1]}:{hw[0]}:flags=area,setsar=1,{border}"
         encoder = ["-c:v", "libx264", "-preset", "veryfast", "-threads", "2"]
-        picture = ["-vf", size + _bt709("yuv420p") + pad, "-fps_mode", "vfr", "-enc_time_base", "1:90000", *encoder]
+        picture = ["-vf", shape + _bt709("yuv420p"), "-fps_mode", "vfr", "-enc_time_base", "1:90000", *encoder]
     sound = ["-c:a", "copy" if info.audio_codec in _BROWSER_AUDIO else "aac"]
     streams = ["-map", f"0:{source.stream_index}", "-map", "0:a:0?", "-sn", "-dn", "-map_metadata", "-1"]
     with _replacing(Path(target)) as temporary:
@@ -139,7 +143,7 @@ def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, optio
     size, count = (first.shape[1], first.shape[0]), 0
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         arguments = [*_QUIET, "-nostats", *exact, *options]
-        writer = FFMPEG_VideoWriter(str(path), size, 25, threads=2, logfile=log, ffmpeg_params=arguments, **writer_options)
+        writer = FFMPEG_VideoWriter(str(path), size, max(fps, 0.01), threads=2, logfile=log, ffmpeg_params=arguments, **writer_options)
         process, complete = writer.proc, False
         try:
             for frame in itertools.chain([first], stream):
