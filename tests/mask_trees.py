@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import fakes
 import numpy as np
 from PIL import Image
+
+from segmo.types import ObjectMasks
 
 PALETTE = [0, 0, 0, *(1 + k % 255 for k in range(765))]
 
@@ -56,3 +60,14 @@ def write_davis(root: Path, names: list[str], frames: int = 6) -> None:
             picture = random.integers(40, 90, (*mask.shape, 3), dtype=np.uint8)
             picture[mask] = (200, 160, 60)
             save(Image.fromarray(picture), root / "JPEGImages/480p" / name / f"{frame}.jpg")
+
+
+class BrightMasks(fakes.FakeMasks):
+    """Finds the square of `write_davis`, a little worse with every frame."""
+
+    def segment(self, inputs: Any, settings: Any) -> Any:
+        self.calls["masks"] += 1
+        yield 0.5
+        bright = inputs.clip.frames[..., 0] > 150
+        labels = np.stack([np.roll(mask, t, axis=0) for t, mask in enumerate(bright)]).astype(np.uint8)
+        return ObjectMasks(labels, np.array([1]), np.array([0.9], np.float32))

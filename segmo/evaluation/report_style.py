@@ -65,5 +65,6 @@ figcaption { color: var(--soft); font-size: 13px; margin-top: 6px; } figcaption 
   main { padding: 20px 12px 40px; } section { padding: 16px; } .bars { columns: 1; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); } .frames { grid-template-columns: 1fr; }
   .scroll { margin: 8px -16px -4px; padding: 0 16px 4px; }
+  tbody th { max-width: 34vw; overflow: hidden; text-overflow: ellipsis; }
 }
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fakes
 import pytest
-from mask_trees import write_davis
+from mask_trees import BrightMasks, write_davis
 
 from segmo.cache import StageCache
 from segmo.evaluation.benchmark import run_benchmark
@@ -30,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_davis(folder / "davis", NAMES, frames=8)
     with StageCache(folder / "cache") as cache:
         settings = Settings(frames=FrameSettings(efficiency=False))
-        finish(run_benchmark(folder / "davis", folder / "out", settings, cache=cache, store=fakes.FakeStore()))  # type: ignore[arg-type]
+        finish(run_benchmark(folder / "davis", folder / "out", settings, cache=cache, store=fakes.FakeStore(masks=BrightMasks)))  # type: ignore[arg-type]
     return folder / "out/report.html"
 
 
@@ -67,10 +67,11 @@ def test_the_page(report: Path, chromium, scheme: str, width: int) -> None:
     assert page.locator("tbody tr").count() == 1 + len(NAMES)
     widths = page.evaluate("[...document.querySelectorAll('.bar')].map(bar => bar.firstChild.offsetWidth / bar.offsetWidth * 100)")
     shown = [float(text) for text in page.locator(".pair b").all_inner_texts()]
-    assert len(shown) == 2 * len(NAMES) and all(abs(a - b) < 2 for a, b in zip(widths, shown, strict=True))
+    assert len(shown) == 2 * len(NAMES) and 20 < min(shown) < max(shown) < 100
+    assert all(abs(a - b) < 2 for a, b in zip(widths, shown, strict=True))
     colours = page.evaluate("['color', 'backgroundColor'].map(name => getComputedStyle(document.body)[name])")
     ink, paper = (sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(", "))) for colour in colours)
     assert (ink < paper - 300) if scheme == "light" else (ink > paper + 300)
     page.get_by_role("link", name=NAMES[1]).click()
-    assert page.locator(f"article[id='{NAMES[1]}'] img").first.is_visible()
+    assert page.locator(f"article[id='{NAMES[1]}']").evaluate("card => card.getBoundingClientRect().top < innerHeight")
     context.close()

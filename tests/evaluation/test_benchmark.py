@@ -9,7 +9,7 @@ from pathlib import Path
 import fakes
 import numpy as np
 import pytest
-from mask_trees import write_davis
+from mask_trees import BrightMasks, write_davis
 
 from segmo.cache import StageCache
 from segmo.cli.main import main
@@ -47,9 +47,10 @@ def bench(davis: Path, cache: StageCache, store: fakes.FakeStore, settings: Sett
 
 
 def test_all_figures_and_the_page_are_written(davis: Path, cache: StageCache) -> None:
-    benchmark = bench(davis, cache, fakes.FakeStore())
+    benchmark = bench(davis, cache, fakes.FakeStore(masks=BrightMasks))
     out = davis.parent / "out"
     assert [row.name for row in benchmark.evaluation.rows] == ["one", "two"]
+    assert benchmark.evaluation.rows[0].j[0] > 0.9 > 0.5 > benchmark.evaluation.rows[0].j[-1]
     assert list(benchmark.seconds_per_frame()) == list(STAGES)
     record = json.loads((out / "benchmark.json").read_text())
     assert record["overall"] == json.loads((out / "evaluation.json").read_text())["overall"] == benchmark.evaluation.overall()
