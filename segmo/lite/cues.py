@@ -72,7 +72,9 @@ def residual_noise(residual: Field, gap: int) -> float:
 
 
 def otsu_threshold(values: npt.NDArray[np.floating]) -> float:
-    """The threshold that best splits values into two groups (Otsu, IEEE SMC 1979)."""
+    """The threshold that best splits values into two groups (Otsu, IEEE SMC 1979); their common value if all are equal."""
+    if values.min() == values.max():
+        return float(values.flat[0])
     counts, edges = np.histogram(values, 256)
     centres = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)
