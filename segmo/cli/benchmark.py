@@ -40,10 +40,14 @@ def run(args: argparse.Namespace) -> int:
     from segmo.cache import StageCache
     from segmo.cli.progress import reporter
     from segmo.cli.run import drain
+    from segmo.device import pick_device
     from segmo.evaluation.benchmark import RECORD, REPORT, run_benchmark
+    from segmo.zoo.presets import find_preset
     from segmo.zoo.store import ModelStore
 
+    device = pick_device(args.device, gpu_helps=find_preset(settings.preset).uses_torch)
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
+        report.say(device.reason)
         steps = run_benchmark(args.davis, args.out, settings, sequences=args.sequences, cache=cache, store=ModelStore())
         benchmark = drain(steps, lambda event: report.event(*event))
     if args.json:

@@ -21,6 +21,7 @@ from segmo.errors import DataError
 from segmo.evaluation.predictions import prediction_files
 from segmo.evaluation.report_style import STYLE
 from segmo.evaluation.results import GLOBAL_COLUMNS, Scores, write_text
+from segmo.pipeline import STAGES
 from segmo.types import Bool, UInt8
 from segmo.video import read_frames
 
@@ -219,7 +220,8 @@ def _jpeg(picture: UInt8) -> bytes:
 
 
 def _speed(run: SequenceRun) -> float:
-    return sum(run.seconds.values()) / run.frames
+    """Seconds a frame; 0 where not all stages were measured (flow is no stage of every preset)."""
+    return sum(run.seconds.values()) / run.frames if run.seconds.keys() >= set(STAGES) - {"flow"} else 0.0
 
 
 def _percent(value: float) -> str:
