@@ -7,8 +7,10 @@ product on that dataclass alone.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from segmo.errors import SettingsError
@@ -45,16 +47,34 @@ def option(
 def _check_ranges(settings: Any) -> None:
     for spec in dataclasses.fields(settings):
         value, meta = getattr(settings, spec.name), spec.metadata
-        if value is None or not meta:
+        if not meta:
+            group: Any = spec.default_factory
+            if not isinstance(value, group):
+                raise SettingsError(f"{spec.name} is {value!r}. Give it as {group.__name__}.")
             continue
-        if meta["choices"] and value not in meta["choices"]:
-            raise SettingsError(f"{meta['label']} is {value!r}. Choose one of {', '.join(meta['choices'])}.")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if meta["choices"]:
+            if value not in meta["choices"]:
+                raise SettingsError(f"{meta['label']} is {value!r}. Choose one of {', '.join(meta['choices'])}.")
             continue
+        if value is None and spec.default is None:
+            continue
+        value = _as_kind(meta["label"], value, float if spec.default is None else type(spec.default))
+        object.__setattr__(settings, spec.name, value)
         low, high = meta["minimum"], meta["maximum"]
-        if value != value or (low is not None and value < low) or (high is not None and value > high):
+        if (low is not None and value < low) or (high is not None and value > high):
             limits = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
             raise SettingsError(f"{meta['label']} is {value!r}. Give a value {limits}.")
+
+
+def _as_kind(label: str, value: Any, kind: type) -> Any:
+    """The value as bool, int or float, so that 3 and 3.0 are one setting with one cache key."""
+    if isinstance(value, bool) == (kind is bool):
+        if kind is bool:
+            return value
+        if isinstance(value, Real) and math.isfinite(value) and kind(value) == value:
+            return kind(value)
+    wanted = {bool: "True or False", int: "a whole number"}.get(kind, "a number")
+    raise SettingsError(f"{label} is {value!r}. Give {wanted}.")
 
 
 @dataclass(frozen=True)
