@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,7 @@ class VideoFile:
             codec, promised, aspect = stream.codec_context.codec.canonical_name, stream.frames, stream.sample_aspect_ratio
             audio = [sound.codec_context.codec.canonical_name for sound in container.streams.audio if sound.codec_context]
         count = len(self._index.frames)
-        with contextlib.closing(self._decode(range(count))) as frames:
-            _, first = next(frames, (0, None))
+        _, first = next(itertools.chain(self._decode([0]), self._decode(range(count))), (0, None))
         if first is None:
             raise VideoError(f"No frame of {path.name} ({codec}) can be decoded. Copy it again, or convert it to MP4 (H.264).")
         self._aspect = float(aspect) if aspect and 0.25 <= aspect <= 4 else 1.0
@@ -204,10 +204,11 @@ class VideoFile:
 
     def _displayed(self, frame: Any) -> UInt8:
         """A decoded frame as (H, W, 3) RGB, with square pixels and turned upright."""
-        if any(component.is_alpha for component in frame.format.components):
-            image = over_black(frame.to_ndarray(format="rgba"))
-        else:
-            image = frame.to_ndarray(format="rgb24")
+        with reading(self._path):
+            if any(component.is_alpha for component in frame.format.components):
+                image = over_black(frame.to_ndarray(format="rgba"))
+            else:
+                image = frame.to_ndarray(format="rgb24")
         height, width = image.shape[:2]
         square = (height, round(width * self._aspect)) if self._aspect > 1 else (round(height / self._aspect), width)
         return turned(resize_image(image, square), self._turn)
