@@ -88,7 +88,7 @@ def write_scene(directory: Path, name: str, scene: RenderedScene, *, preview: bo
     moving = scene.moving_labels
     for index in range(len(scene)):
         _write_bytes(directory / "JPEGImages" / "480p" / name / f"{index:05d}.png", _png(Image.fromarray(scene.frames[index])))
-        mask = Image.fromarray(moving[index], "P")
+        mask = Image.fromarray(moving[index])
         mask.putpalette(drawing.PALETTE.tobytes())
         _write_bytes(directory / "Annotations" / "480p" / name / f"{index:05d}.png", _png(mask))
     if preview:

@@ -67,7 +67,7 @@ class Dynamic:
         """(h, w) share in [0, 1] by which points lie in the region; the border is uneven."""
         left, top, right, bottom = self.spec.region
         edge = max(0.08 * min(right - left, bottom - top), 4.0)
-        uneven = 1.2 * self._noise(3, xy / (3 * edge))
+        uneven = np.clip(1.2 * self._noise(3, xy / (3 * edge)), -1.5, 1.5)
         depth = np.minimum(np.minimum(xy[..., 0] - left, right - xy[..., 0]), np.minimum(xy[..., 1] - top, bottom - xy[..., 1])) / edge
         return np.asarray(np.clip(depth + uneven, 0, 1))
 

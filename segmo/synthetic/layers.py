@@ -21,11 +21,6 @@ _PRECISION = 1e-3
 """Pixels; iteration ends when nothing moves further."""
 
 
-def sample(image: npt.NDArray[np.generic], xy: Field, interpolation: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_REPLICATE) -> Field:
-    """Values (..., C) of an image at positions (h, w, 2), as float32."""
-    return cv2.remap(image, xy[..., 0], xy[..., 1], interpolation, borderMode=border).astype(np.float32, copy=False)
-
-
 def size_of(window: tuple[slice, slice]) -> tuple[int, int]:
     """Height and width of some rows and columns."""
     return window[0].stop - window[0].start, window[1].stop - window[1].start
@@ -127,7 +122,8 @@ class Sheet:
                 break
         return own
 
-    def colour(self, own_xy: Field) -> Field:
-        """(h, w, 4) premultiplied colour at own points."""
+    def colour(self, own_xy: Field) -> UInt8:
+        """(h, w, 4) premultiplied colour at own points (h, w, 2)."""
+        border = cv2.BORDER_REFLECT_101 if self.endless else cv2.BORDER_REPLICATE
         at = own_xy - np.asarray(self.origin, np.float32)
-        return sample(self.texture, at, border=cv2.BORDER_REFLECT_101 if self.endless else cv2.BORDER_REPLICATE)
+        return cv2.remap(self.texture, at, None, cv2.INTER_LINEAR, borderMode=border)

@@ -14,7 +14,7 @@ from segmo.synthetic.background import build_sheets
 from segmo.synthetic.cameras import Camera
 from segmo.synthetic.degrade import Sensor
 from segmo.synthetic.dynamics import Dynamic, combine
-from segmo.synthetic.layers import Field, Sheet, bounds, coarse_grid, refine, sample, size_of, transform
+from segmo.synthetic.layers import Field, Sheet, bounds, coarse_grid, refine, size_of, transform
 from segmo.synthetic.objects import Cutout
 from segmo.synthetic.scene import RenderedScene
 from segmo.synthetic.shadows import cast_shadow
@@ -144,7 +144,7 @@ class Renderer:
         stir = combine([dynamic.stir(own, time) for dynamic in self.dynamics[index]]) if self.dynamics[index] else None
         looked_up = refine(own + stir.displacement if stir else own, window)
         images = [sheet.colour(looked_up + offset) for offset in self._exposure_offsets(sheet, own, grid, window, time)]
-        rgba, cover = _mean(images), images[len(images) // 2][..., 3] > 127.5
+        rgba, cover = _mean(images), images[len(images) // 2][..., 3] > 127
         if stir:
             rgba = _stirred(rgba, refine(stir.gain, window), refine(stir.veil, window), stir.veil_level)
         depth = sheet.to_frame(own.reshape(-1, 2), pose)[1].reshape(own.shape[:2])
@@ -182,7 +182,7 @@ class Renderer:
             images = [self._part_image(cutout, part, box, moment) for moment in times]
             drawn = _mean(images)
             rgba[inner] = drawn + rgba[inner] * (1 - drawn[..., 3:] / 255)
-            sharp = images[len(images) // 2][..., 3] > 127.5
+            sharp = images[len(images) // 2][..., 3] > 127
             cover[inner] |= sharp
             seen[inner][sharp] = first + part
         if cutout.spec.shadow > 0:
@@ -213,26 +213,23 @@ class Renderer:
         bend = sum(abs(warp.amplitude) for warp in cutout.spec.warps) * 2 * cutout.spec.size * 1.5
         return bounds(posed, self.spec.hw, 1 + bend)
 
-    def _part_image(self, cutout: Cutout, part: int, box: Window, time: float) -> Field:
+    def _part_image(self, cutout: Cutout, part: int, box: Window, time: float) -> UInt8:
         """(h, w, 4) a part as seen in a rectangle of the frame."""
         top, left, hw = box[0].start, box[1].start, size_of(box)
         sprite = cutout.sprites[part]
         if not cutout.spec.warps:
             matrix = cutout.pose(self.camera, time) @ cutout.joints(time)[part] @ sprite.to_object
             matrix = np.array([[1.0, 0, -left], [0, 1.0, -top], [0, 0, 1.0]]) @ matrix
-            image = cv2.warpPerspective(sprite.image, matrix, (hw[1], hw[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-            return image.astype(np.float32)
+            return cv2.warpPerspective(sprite.image, matrix, (hw[1], hw[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         own = cutout.from_frame(part, coarse_grid(box), self.camera, time)
-        return sample(sprite.image, refine(own, box), border=cv2.BORDER_CONSTANT)
+        return cv2.remap(sprite.image, refine(own, box), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _mean(images: Sequence[Field]) -> Field:
-    if len(images) == 1:
-        return images[0]
-    total = images[0].copy()
+def _mean(images: Sequence[UInt8]) -> Field:
+    total = images[0].astype(np.float32)
     for image in images[1:]:
-        total += image
-    return total / np.float32(len(images))
+        cv2.accumulate(image, total)
+    return total if len(images) == 1 else total / np.float32(len(images))
 
 
 def _stirred(rgba: Field, gain: Field, veil: Field, veil_level: float) -> Field:
@@ -260,11 +257,12 @@ def _composite(
 ) -> None:
     """Paint a layer over a frame; where `cover` is true the frame's ground truth becomes the layer's."""
     below = frame.rgb[window]
-    below *= np.float32(1) - rgba[..., 3:] * np.float32(1 / 255)
-    below += rgba[..., :3]
-    if cover.all():
+    if cover.all() and rgba[..., 3].min() == 255:
+        below[:] = rgba[..., :3]
         frame.labels[window], frame.surfaces[window], frame.inverse_depth[window] = label, surface, depth
         return
+    below *= np.float32(1) - rgba[..., 3:] * np.float32(1 / 255)
+    below += rgba[..., :3]
     np.copyto(frame.labels[window], np.uint8(label), where=cover)
     np.copyto(frame.surfaces[window], np.asarray(surface, np.uint16), where=cover)
     np.copyto(frame.inverse_depth[window], depth, where=cover)

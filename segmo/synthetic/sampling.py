@@ -43,10 +43,12 @@ class SceneConfig:
     """Probability that the camera follows the first mover."""
     mover_shares: tuple[float, ...] = (0.07, 0.5, 0.25, 0.12, 0.06)
     """Of scenes with 0, 1, 2, ... movers."""
-    max_still: int = 6
-    """Up to this many cut-outs that stand still."""
-    size: Range = (26.0, 190.0)
+    still_shares: tuple[float, ...] = (0.22, 0.22, 0.18, 0.14, 0.1, 0.08, 0.06)
+    """Of scenes with 0, 1, 2, ... cut-outs that stand still."""
+    size: Range = (36.0, 240.0)
     """Size of movers: the square root of the area of their bounding box in pixels."""
+    still_size: Range = (26.0, 180.0)
+    """The same of cut-outs that stand still."""
     speed: Range = (0.25, 18.0)
     """Pixels a frame of movers, at their own depth."""
     dynamic_share: float = 0.35
@@ -57,11 +59,11 @@ class SceneConfig:
     """Whether sensor and codec spoil the picture."""
 
     def __post_init__(self) -> None:
-        for name in ("camera_shares", "mover_shares"):
+        for name in ("camera_shares", "mover_shares", "still_shares"):
             shares = getattr(self, name)
             if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
                 raise SettingsError(f"SceneConfig.{name} is {shares}. Give shares of at least 0 that add up to 1.")
-        for name in ("pan_speed", "shift_speed", "strong_shift_speed", "size", "speed"):
+        for name in ("pan_speed", "shift_speed", "strong_shift_speed", "size", "still_size", "speed"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise SettingsError(f"SceneConfig.{name} is ({low}, {high}). Give a positive lower and a larger upper limit.")
@@ -84,7 +86,7 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     kind = CAMERAS[rng.choice(4, p=config.camera_shares)]
     background = random_background(rng, config.hw, config.photos, config.dynamic_share)
     movers = [_mover(rng, config, background) for _ in range(int(rng.choice(len(config.mover_shares), p=config.mover_shares)))]
-    still = [_still(rng, config, background, movers) for _ in range(int(rng.integers(0, config.max_still + 1)))]
+    still = [_still(rng, config, background, movers) for _ in range(int(rng.choice(len(config.still_shares), p=config.still_shares)))]
     return SceneSpec(
         name=f"scene_{seed:06d}",
         hw=config.hw,
@@ -192,8 +194,8 @@ def _mover(rng: Rng, config: SceneConfig, background: BackgroundSpec) -> ObjectS
 def _still(rng: Rng, config: SceneConfig, background: BackgroundSpec, movers: list[ObjectSpec]) -> ObjectSpec:
     figure = random_figure(rng, Gait(0.0, 20.0, float(rng.uniform(0, 2 * np.pi))), props_share=0.4)
     figure = dataclasses.replace(figure, warps=())
-    thing = _placed(rng, config, background, figure, config.unit * log_uniform(rng, (config.size[0], config.size[1] * 1.3)))
-    if movers and rng.random() < 0.35:  # in front of a mover
+    thing = _placed(rng, config, background, figure, config.unit * log_uniform(rng, config.still_size))
+    if movers and rng.random() < 0.3:  # in front of a mover
         mover = movers[rng.integers(len(movers))]
         near = min(mover.inverse_depth * float(rng.uniform(1.05, 1.8)), 1.2)
         x = mover.anchor_xy[0] + float(rng.normal(0, 0.6)) * mover.size
@@ -206,11 +208,11 @@ def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: F
     h, w = config.hw
     points = np.concatenate([stroke.points for part in figure.parts for stroke in part.strokes])
     extent = float(np.sqrt(np.prod(np.ptp(points, axis=0)).clip(0.02)))
-    x = float(rng.uniform(0.08, 0.92)) * w
+    x = float(rng.uniform(0.1, 0.9)) * w
     behind = background.far_inverse_depth
     if background.ground is not None and (figure.kind not in FLYING or rng.random() < 0.3):
         first = max(background.horizon, 0.15 * h)
-        y = float(rng.uniform(first + 0.15 * (h - first), 1.1 * h))
+        y = float(rng.uniform(first + 0.15 * (h - first), 1.08 * h))
         inverse_depth = float(np.clip((y - background.horizon) * background.ground_slope, behind + 0.02, 1.2))
     else:
         y = float(rng.uniform(0.12, 0.88)) * h - float(points.mean(axis=0)[1]) * size / extent

@@ -30,12 +30,11 @@ def paint(spec: TextureSpec, hw: Hw) -> UInt8:
     if spec.kind == "photo":
         return photo(rng, hw, spec.scale, spec.angle)
     field = _FIELDS[spec.kind](rng, hw, max(spec.scale, 2.0), spec.angle)
-    colour = _palette_table(spec)[np.clip(field * 255, 0, 255).astype(np.uint8)]
+    colour = cv2.applyColorMap(np.clip(field * 255, 0, 255).astype(np.uint8), _palette_table(spec)[:, None])
     if spec.grain <= 0:
         return colour
     grain = cv2.resize(rng.standard_normal((hw[0] // 2 + 1, hw[1] // 2 + 1), dtype=np.float32), (hw[1], hw[0]))
-    light = np.clip(256 * (1 + spec.grain * grain), 0, 512).astype(np.uint16)
-    return np.minimum((colour * light[..., None].astype(np.uint32)) >> 8, 255).astype(np.uint8)
+    return cv2.multiply(colour, cv2.cvtColor(1 + np.float32(spec.grain) * grain, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
 def _palette_table(spec: TextureSpec) -> UInt8:

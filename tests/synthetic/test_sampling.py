@@ -1,0 +1,161 @@
+"""Random scenes, the stream of samples, data sets on disk, and the commands that write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segmo import video
+from segmo.cli.main import main
+from segmo.datasets import davis
+from segmo.errors import SettingsError
+from segmo.synthetic import SceneConfig, catalogue, render, sample_scene
+from segmo.synthetic.dataset import samples, write_dataset, write_scene
+from segmo.synthetic.examples import EXAMPLES, write_examples
+from segmo.synthetic.materials import random_palette
+from segmo.synthetic.scenarios import scenario
+from segmo.synthetic.spec import TextureSpec
+from segmo.synthetic.textures import KINDS, paint
+from segmo.types import finish
+
+SMALL = SceneConfig(hw=(64, 112))
+ROOT = Path(__file__).parents[2]
+
+
+def test_scenes_vary_as_their_settings_say() -> None:
+    scenes = [sample_scene(seed) for seed in range(400)]
+    movers = np.array([sum(thing.moving for thing in scene.objects) for scene in scenes])
+    assert (movers == 0).mean() == pytest.approx(0.07, abs=0.04)
+    assert (movers == 1).mean() == pytest.approx(0.5, abs=0.08)
+    kinds = {thing.kind for scene in scenes for thing in scene.objects if thing.moving}
+    assert kinds >= {"person", "quadruped", "car", "blob", "limbed", "fish", "bicycle"}
+    assert not kinds & {"tree", "house", "fence", "rock"}
+    with_movers = [scene for scene in scenes if any(thing.moving for thing in scene.objects)]
+    follows = np.mean([scene.camera.follow is not None for scene in with_movers])
+    assert follows == pytest.approx(0.6 * 0.9, abs=0.08)  # a static camera follows nothing
+    textures = {scene.background.far.kind for scene in scenes}
+    assert len(textures) > 12
+    assert {dynamic.kind for scene in scenes for dynamic in scene.background.dynamics} == {"water", "foliage", "smoke", "flicker"}
+
+
+def test_scenes_without_movers_can_be_asked_for() -> None:
+    config = SceneConfig(hw=(64, 112), mover_shares=(1.0,), camera_shares=(0.0, 0.0, 0.0, 1.0))
+    for seed in range(5):
+        scene = render(sample_scene(seed, config), config.times)
+        assert not scene.moving_labels.any()
+
+
+def test_following_keeps_the_mover_in_place() -> None:
+    config = SceneConfig(hw=(64, 112), follow_share=1.0, speed=(6.0, 6.0), mover_shares=(0.0, 1.0), camera_shares=(0.0, 1.0, 0.0, 0.0))
+    free = SceneConfig(**{**vars(config), "follow_share": 0.0, "camera_shares": (1.0, 0.0, 0.0, 0.0)})
+
+    def travel(settings: SceneConfig) -> float:
+        spans = []
+        for seed in range(12):
+            labels = render(sample_scene(seed, settings), [-4, 4]).labels
+            places = [np.nonzero(mask == 1)[1] for mask in labels]
+            if all(place.size > 20 for place in places):
+                spans.append(abs(float(places[1].mean() - places[0].mean())))
+        return float(np.median(spans))
+
+    assert travel(config) < 0.6 * travel(free)
+
+
+def test_most_movers_can_be_seen() -> None:
+    config = SceneConfig(hw=(64, 112), mover_shares=(0.0, 1.0))
+    seen = [(render(sample_scene(seed, config), [0.0]).labels == 1).mean() for seed in range(30)]
+    assert np.mean(np.array(seen) > 0.005) > 0.7
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_texture_fills_its_area_repeatably(kind: str) -> None:
+    if kind == "photo":
+        pytest.importorskip("skimage", reason="photographs as textures need scikit-image")
+    spec = TextureSpec(kind, random_palette(np.random.default_rng(1), 3), 3, 12.0 if kind != "photo" else 1.0)
+    first = paint(spec, (50, 70))
+    assert first.shape == (50, 70, 3) and first.dtype == np.uint8
+    np.testing.assert_array_equal(first, paint(spec, (50, 70)))
+    assert kind == "plain" or first.std() > 3
+
+
+def test_every_kind_of_figure_can_be_drawn() -> None:
+    config = SceneConfig(hw=(64, 112), mover_shares=(0, 0, 0, 0, 1.0), still_shares=(0, 0, 0, 0, 0, 0, 1.0))
+    drawn: set[str] = set()
+    for seed in range(20):
+        drawn |= {thing.kind for thing in sample_scene(seed, config).objects}
+        render(sample_scene(seed, config), [0.0])
+    assert len(drawn) > 0.8 * (len(catalogue.FIGURES) + len(catalogue.PROPS))
+
+
+def test_samples_do_not_depend_on_the_number_of_processes() -> None:
+    alone = list(samples(7, 4, SMALL))
+    shared = list(samples(7, 4, SMALL, workers=2))
+    assert [sample.seed for sample in alone] == [sample.seed for sample in shared]
+    for one, other in zip(alone, shared, strict=True):
+        np.testing.assert_array_equal(one.frames, other.frames)
+        np.testing.assert_array_equal(one.moving_labels, other.moving_labels)
+    later = list(samples(7, 2, SMALL, first=2))
+    np.testing.assert_array_equal(later[0].frames, alone[2].frames)
+
+
+def test_a_data_set_is_read_back_like_davis(tmp_path: Path) -> None:
+    config = SceneConfig(hw=(64, 112), mover_shares=(0.0, 1.0))
+    names = finish(write_dataset(tmp_path, 3, 2, config))
+    assert names == ["scene_000000", "scene_000001"]
+    annotations = davis.annotation_root(tmp_path)
+    assert davis.sequence_names(annotations) == tuple(names)
+    truth = np.load(tmp_path / "truth" / "scene_000000.npz", allow_pickle=False)
+    moving = truth["moving"][truth["labels"].max(initial=0, axis=(1, 2)) - 1]
+    assert moving.shape == (5,)
+    keep = np.concatenate([[0], np.where(truth["moving"], np.arange(1, len(truth["moving"]) + 1), 0)])
+    mask = np.asarray(Image.open(annotations / "scene_000000" / "00002.png"))
+    np.testing.assert_array_equal(mask, keep[truth["labels"][2]])
+
+
+def test_an_interrupted_data_set_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    finish(write_dataset(tmp_path, 3, 1, SMALL))
+    picture = tmp_path / "JPEGImages" / "480p" / "scene_000000" / "00000.png"
+    before = picture.stat().st_mtime_ns
+    finish(write_dataset(tmp_path, 3, 2, SMALL))
+    assert picture.stat().st_mtime_ns == before
+    assert (tmp_path / "truth" / "scene_000001.npz").exists()
+    with pytest.raises(SettingsError, match="at least 1"):
+        finish(write_dataset(tmp_path, 3, 0))
+
+
+def test_a_preview_shows_picture_masks_and_depth(tmp_path: Path) -> None:
+    spec = scenario("two_crossing", (90, 160), 6)
+    write_scene(tmp_path, "crossing", render(spec, [-3, -2, -1, 0]), preview=True)
+    info = video.probe(tmp_path / "preview" / "crossing.mp4")
+    assert info.hw == (90, 488) and info.frame_count == 4
+
+
+def test_the_command_writes_scenes_and_reports_bad_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["data", "synthetic", str(tmp_path), "--scenes", "2", "--seed", "1", "--size", "112x64", "--frames", "3", "--workers", "0"]
+    assert main([*arguments, "--preview"]) == 0
+    assert "2 scenes" in capsys.readouterr().out
+    assert len(list((tmp_path / "JPEGImages" / "480p" / "scene_000001").glob("*.png"))) == 3
+    assert (tmp_path / "preview" / "scene_000000.mp4").exists()
+    assert main([*arguments, "--size", "big"]) == 2
+    assert "448x256" in capsys.readouterr().err
+    assert main(["data", "scenario", "nope", str(tmp_path)]) == 2
+    assert "two_crossing" in capsys.readouterr().err
+
+
+def test_the_shipped_examples_are_those_of_the_scenarios(tmp_path: Path) -> None:
+    for name in EXAMPLES:
+        shipped = ROOT / "examples" / f"{name}.mp4"
+        assert shipped.stat().st_size < 600_000
+        frames = np.stack([frame for _, frame in video.read_frames(shipped, [0, 40])])
+        spec = scenario(name)
+        expected = render(spec, [spec.span[0], spec.span[0] + 40]).frames
+        assert np.abs(frames.astype(int) - expected).mean() < 6  # as far as H.264 keeps them
+
+
+def test_examples_are_rebuilt_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segmo.synthetic.examples.scenario", lambda name: scenario(name, (90, 160), 8))
+    first, second = ([path.read_bytes() for path in write_examples(tmp_path / folder)] for folder in ("a", "b"))
+    assert len(first) == 4 and first == second
