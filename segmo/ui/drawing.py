@@ -167,7 +167,7 @@ def _rate(clip: Clip) -> float:
 
 def _picture(canvas: Canvas, name: str, image: UInt8) -> str:
     file = f"view/{name}.jpg"
-    ok, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
+    ok, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 76])
     assert ok
     (canvas.directory / file).write_bytes(code.tobytes())
     return file

@@ -16,7 +16,7 @@ from segmo.ui.parts import VIEW_FILE
 log = logging.getLogger(__name__)
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "examples"
-SIZE_HW, FRAMES = (360, 640), 60
+SIZE_HW, FRAMES, TRACKS = (360, 640), 48, 1500  # few tracks: their file is the largest of a result
 TITLES = {
     "two_crossing": "Two that cross, hand-held camera",
     "parallax_static": "Only the camera moves",
@@ -46,7 +46,7 @@ def find_examples(directory: Path = DIRECTORY, titles: Mapping[str, str] = TITLE
 
 def build_example(name: str, directory: Path = DIRECTORY) -> None:
     """Render a clip and compute its result."""
-    from segmo.settings import Settings
+    from segmo.settings import Settings, TrackSettings
     from segmo.synthetic import render_clip, scenarios
     from segmo.ui.handlers import fill
     from segmo.ui.translate import Translator
@@ -57,7 +57,7 @@ def build_example(name: str, directory: Path = DIRECTORY) -> None:
     write_mp4(home / "clip.mp4", render_clip(scenarios.SCENARIOS[name](SIZE_HW, FRAMES)).frames, scenarios.FPS)
     shutil.rmtree(home / "result", ignore_errors=True)
     (home / "result").mkdir()
-    for _ in fill(Translator(home / "result"), home / "clip.mp4", Settings()):
+    for _ in fill(Translator(home / "result"), home / "clip.mp4", Settings(tracks=TrackSettings(max_tracks=TRACKS))):
         pass
 
 

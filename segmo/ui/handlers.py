@@ -38,16 +38,16 @@ Answer = tuple[str | None, str | None, dict[str, Any]]
 
 def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     """Look at a dropped clip: its first picture, and which of its frames the present settings use."""
-    updates: Updates = {"poster": gr.update(value=None, visible=False), "clip_note": "", "message": ""}
+    nothing: Updates = {"poster": gr.update(value=None, visible=False), "clip_note": ""}
     if clip is None:
-        return updates
+        return nothing
     from segmo.ui.preview import preview
 
     try:
         poster, facts = preview(Path(clip), settings_from(values))
     except Exception as error:
-        return {**updates, "message": _problem(error)}
-    return {**updates, "poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
+        return {**nothing, "clip_note": _problem(error)}
+    return {"poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
 
 
 def open_result(directory: Path) -> Updates:
@@ -87,8 +87,9 @@ def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = ru
     page.stride = settings.query.stride
     result = yield from _translated(stages(clip, settings), page.take)
     files = yield from _translated(write_files(result, page.directory), page.take_files)
-    yield page.put("files", files)
-    yield page.put("run", record(result, page.end_files()))
+    seconds = page.end_files()
+    yield {**page.steps(), **page.put("files", files)}
+    yield page.put("run", record(result, seconds))
     parts.save(page.directory, page.parts)
     yield page.end()
 

@@ -122,6 +122,9 @@ def _connect(parts: Components, controls: Components, examples: Mapping[str, Exa
     def on_change(upload: str | None, _: str | None, *values: Any) -> dict[Any, Any]:
         return named(handlers.inspect(upload, dict(zip(names, values, strict=True))))
 
+    def on_drop(*inputs: Any) -> dict[Any, Any]:
+        return {**on_change(*inputs), parts["example"]: None}  # which clip Run takes must be plain to see
+
     def on_example(name: str) -> dict[Any, Any]:
         return named({**handlers.open_result(examples[name].result), "upload": None, "poster": gr.update(visible=False), "clip_note": ""})
 
@@ -138,11 +141,11 @@ def _connect(parts: Components, controls: Components, examples: Mapping[str, Exa
     parts["stop"].click(
         lambda progress: named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
     )
-    seen = [parts["poster"], parts["clip_note"], parts["message"]]
-    gr.on([parts["upload"].upload, parts["upload"].clear], on_change, clip, seen, **QUIET)
+    seen = [parts["poster"], parts["clip_note"]]
+    gr.on([parts["upload"].upload, parts["upload"].clear], on_drop, clip, [*seen, parts["example"]], **QUIET)
     changes = [control.input if hasattr(control, "input") else control.change for control in controls.values()]
     gr.on(changes, on_change, clip, seen, trigger_mode="always_last", **QUIET)
-    parts["example"].input(on_example, parts["example"], outputs, **QUIET)
+    parts["example"].input(on_example, parts["example"], outputs, cancels=[running], **QUIET)
 
 
 def _add_api(parts: Components, controls: Components, limits: Limits) -> None:

@@ -19,7 +19,7 @@
 		if (leads(video)) twin(video)?.play().catch(() => {});
 	});
 	listen("pause", (video) => {
-		if (leads(video) && !video.seeking) twin(video)?.pause();
+		if (leads(video)) twin(video)?.pause();
 	});
 	document.addEventListener("input", (event) => {
 		if (event.target.matches?.(".compare .slide")) event.target.closest(".compare").style.setProperty("--cut", event.target.value + "%");

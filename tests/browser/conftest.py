@@ -1,0 +1,133 @@
+"""A running app and a real browser. The app is a process of its own with a cache of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 60
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app."""
+
+    url: str
+    cache: Path
+    seconds_to_first_page: float
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("app")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "SEGMO_CACHE": str(folder / "cache")}
+    started = time.monotonic()
+    with open(folder / "log.txt", "w") as log:
+        command = [sys.executable, "app.py", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        while not answers(url):
+            if process.poll() is not None or time.monotonic() - started > START_TIMEOUT_S:
+                pytest.fail(f"The app did not start:\n{(folder / 'log.txt').read_text()}")
+            time.sleep(0.1)
+        yield Server(url, folder / "cache", time.monotonic() - started)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("There is no Chromium, and CI must run the browser tests: apt-get install chromium.")
+        pytest.skip("There is no Chromium to drive: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, headless=True, args=CHROMIUM_OPTIONS)
+        yield running
+        running.close()
+
+
+@dataclass
+class Faults:
+    """What went wrong on a page besides what a test looks at."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page, url: str) -> None:
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.seen.append(f"exception: {error}"))
+        page.on("requestfailed", self._failed)
+        page.on("response", self._response)
+        page.on("request", lambda request: self._request(request, url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.seen.append(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page itself gave up: it seeks in a video, has all events of a run, or closes
+            self.seen.append(f"failed: {request.url} {request.failure}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.seen.append(f"{response.status}: {response.url}")
+
+    def _request(self, request: Request, url: str) -> None:
+        if not request.url.startswith((url, "data:", "blob:")):
+            self.seen.append(f"outside: {request.url}")
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
+    """Opens the app in a new, empty profile; at the end no page may have had an error or asked another host for anything."""
+    faults = Faults()
+    contexts = []
+
+    def open_one(width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme))  # type: ignore[arg-type]
+        page = contexts[-1].new_page()
+        faults.watch(page, server.url)
+        page.goto(server.url)
+        page.wait_for_selector("#steps .step")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert faults.seen == []

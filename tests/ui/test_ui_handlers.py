@@ -1,0 +1,183 @@
+"""The handlers translate events into what a visitor sees."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import gradio as gr
+import pytest
+
+from segmo.errors import VideoError
+from segmo.ui import handlers, panels, text
+from segmo.ui.progress import Progress
+
+VALUES: dict[str, Any] = {"stride": 4}
+ORDER = ["frames", "depth", "tracks", "features", "motion", "masks", "files"]
+
+
+def value(update: Any) -> Any:
+    return update["value"] if isinstance(update, dict) else update
+
+
+def states(html: str) -> dict[str, str]:
+    return dict(re.findall(r'data-step="(\w+)" data-state="(\w+)"', html))
+
+
+def run(pipeline: Any, clip: Path) -> dict[str, Any]:
+    """The page after a run: the last update of every component."""
+    page: dict[str, Any] = {}
+    for updates in handlers.run(clip, VALUES, stages=pipeline):
+        page |= updates
+    return page
+
+
+def test_each_tab_fills_as_soon_as_its_stage_is_done(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    done_when_filled: dict[str, list[str]] = {}
+    page: dict[str, Any] = {}
+    for updates in handlers.run(clip_file, VALUES, stages=make_pipeline()):
+        page |= updates
+        done = [step for step, state in states(page["steps"]).items() if state == "done"]
+        for tab, slots in panels.CONTENT.items():
+            if any(value(page[slot]) for slot in slots):
+                done_when_filled.setdefault(tab, done)
+    for stage in ORDER:
+        assert done_when_filled[stage] == ORDER[: ORDER.index(stage) + 1]
+    assert done_when_filled["result"] == ["frames"], "the original plays while the rest is computed"
+    assert done_when_filled["run"] == ORDER
+
+
+def test_every_video_of_a_run_can_be_decoded_at_its_size(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    page = run(make_pipeline(), clip_file)
+    for slot in ("depth_video", "tracks_video", "motion_video", "masks_video"):
+        with av.open(value(page[slot])) as container:
+            frames = [frame for frame in container.decode(video=0)]
+        assert len(frames) == 12
+        assert frames[0].height == 48
+
+
+def test_query_frames_are_named_and_framed(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    pictures = value(run(make_pipeline(), clip_file)["frames_gallery"])
+    assert [caption.split(" · ")[0] for _, caption in pictures if "query" in caption] == ["query 0", "query 4", "query 8"]
+    assert len(pictures) == 12
+
+
+def test_objects_are_listed_with_colour_score_and_frames(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    html = value(run(make_pipeline(), clip_file)["objects"])
+    assert re.search(r"background:#[0-9a-f]{6}", html)
+    assert "Object 3" in html and "75%" in html and "12 of 12 frames" in html and "13.0%" in html
+
+
+def test_files_are_below_an_unguessable_folder_and_not_named_after_the_upload(
+    make_pipeline: Callable[..., Any], clip_file: Path, own_cache: Path
+) -> None:
+    first, second = run(make_pipeline(), clip_file), run(make_pipeline(), clip_file)
+    archive = Path(value(first["archive"]))
+    assert archive.parent != Path(value(second["archive"])).parent
+    assert archive.parent.parent == own_cache / "results" and re.fullmatch("[0-9a-f]{32}", archive.parent.name)
+    assert not [path for path in own_cache.rglob("*") if "holiday" in path.name]
+    with zipfile.ZipFile(archive) as content:
+        assert content.testzip() is None
+        assert {"masks/00000.png", "overlay.mp4", "objects.json", "tracks.npz", "run.json"} <= set(content.namelist())
+
+
+def test_a_finished_run_opens_again_as_it_was(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    page = run(make_pipeline(), clip_file)
+    opened = handlers.open_result(Path(value(page["archive"])).parent)
+    for slot in [slot for slots in panels.CONTENT.values() for slot in slots]:
+        assert value(opened[slot]) == value(page[slot])
+    assert states(opened["steps"]) == states(page["steps"])
+
+
+def test_closing_the_handler_closes_the_pipeline_and_keeps_what_is_finished(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    pipeline = make_pipeline()
+    steps = handlers.run(clip_file, VALUES, stages=pipeline)
+    page: dict[str, Any] = {}
+    while not value(page.get("depth_video")):
+        page |= next(steps)
+    steps.close()
+    assert pipeline.closed and "tracks" not in pipeline.finished
+    after = page | handlers.stop(page["progress"])
+    assert Path(value(after["depth_video"])).is_file()
+    assert states(after["steps"])["depth"] == "done" and "Stopped" in after["message"]
+    assert after["run"]["visible"] and not after["stop"]["visible"]
+
+
+def test_stop_marks_the_step_under_way() -> None:
+    progress = Progress().change("frames", "done", 1.0, 0.3).change("depth", "running", 0.4, 1.0)
+    assert states(handlers.stop(progress)["steps"])["depth"] == "stopped"
+    assert "running" not in states(handlers.stop(None)["steps"]).values()
+
+
+def test_results_of_the_cache_are_told_apart(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    page = run(make_pipeline(cached=("frames", "depth")), clip_file)
+    assert states(page["steps"])["depth"] == "cached" and states(page["steps"])["tracks"] == "done"
+    assert value(page["record"]).count("from cache") == 2
+
+
+def test_nothing_moves_is_a_result_with_an_explanation(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    page = run(make_pipeline(moving=False), clip_file)
+    assert text.NOTHING_MOVES_TITLE in value(page["objects"]) and "error" not in page["message"]
+    assert value(page["archive"]) and "failed" not in states(page["steps"]).values()
+
+
+def test_an_expected_error_says_what_happened_and_what_to_do(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    error = VideoError("Stage frames: clip <1> is empty (0 bytes). Copy it again.")
+    page = run(make_pipeline(error=("frames", error)), clip_file)
+    assert 'role="alert"' in page["message"] and "clip &lt;1&gt; is empty (0 bytes). Copy it again." in page["message"]
+    assert states(page["steps"])["frames"] == "failed" and page["run"]["visible"]
+
+
+def test_an_unexpected_error_is_logged_and_never_shown(
+    make_pipeline: Callable[..., Any], clip_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        page = run(make_pipeline(error=("tracks", ZeroDivisionError("secret /home/path"))), clip_file)
+    assert "secret" not in json.dumps(page, default=str) and text.UNEXPECTED in page["message"].replace("&#x27;", "'")
+    assert "secret" in caplog.text
+    assert states(page["steps"])["depth"] == "done" and value(page["depth_video"])
+
+
+def test_a_wrong_setting_is_named(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    (*_, last) = handlers.run(clip_file, {"stride": 0}, stages=make_pipeline())
+    assert "Query-frame stride is 0" in last["message"]
+
+
+def test_running_without_a_clip_asks_for_one(make_pipeline: Callable[..., Any]) -> None:
+    (only,) = handlers.run(None, VALUES, stages=make_pipeline())
+    assert text.NO_CLIP in only["message"]
+
+
+def test_a_dropped_clip_is_described_before_the_run(clip_file: Path) -> None:
+    updates = handlers.inspect(str(clip_file), {"stride": 5, "max_frames": 10})
+    assert "64×48 px" in updates["clip_note"] and "10 of 12 frames will be used" in updates["clip_note"]
+    assert "tracks will start on 2" in updates["clip_note"]
+    assert updates["poster"]["value"].shape == (48, 64, 3)
+
+
+def test_a_dropped_text_file_is_refused_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "notes.mp4"
+    path.write_text("not a video " * 50)
+    updates = handlers.inspect(str(path), {})
+    assert 'role="alert"' in updates["clip_note"] and "notes.mp4" in updates["clip_note"] and not updates["poster"]["visible"]
+
+
+def test_the_api_answers_files_and_a_summary(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    *steps, (overlay, archive, summary) = handlers.segment(str(clip_file), VALUES, stages=make_pipeline())
+    assert {step["stage"] for _, _, step in steps} == set(ORDER)
+    assert overlay and Path(overlay).is_file() and archive and zipfile.is_zipfile(archive)
+    assert summary["objects"] == [{"id": 3, "motion_score": 0.75}] and not summary["nothing_moves"]
+
+
+def test_the_api_reports_errors_in_words(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    broken = make_pipeline(error=("frames", VideoError("It is empty. Copy it again.")))
+    with pytest.raises(gr.Error, match="It is empty"):
+        list(handlers.segment(str(clip_file), VALUES, stages=broken))
+    with pytest.raises(gr.Error, match="No clip was given"):
+        list(handlers.segment(None, VALUES, stages=broken))

@@ -1,0 +1,148 @@
+"""Settings panel, limits, results, panels and examples."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from segmo.errors import DataError, SettingsError
+from segmo.settings import MotionSettings, QuerySettings, Settings, iter_options
+from segmo.ui import launch, panels, parts, results
+from segmo.ui.controls import build_controls, client_snippet, command_line, name, settings_from
+from segmo.ui.examples import find_examples
+from segmo.ui.limits import Limits, limits_from
+from segmo.ui.progress import Progress
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+Controls = dict[str, gr.components.Component]
+
+
+@pytest.fixture
+def controls_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Controls]]:
+    """Builds the panel of a preset. Gradio leaves the event loops it makes for a page open; here they are closed."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    make = asyncio.new_event_loop
+
+    def make_and_remember() -> asyncio.AbstractEventLoop:
+        loops.append(make())
+        return loops[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", make_and_remember)
+
+    def build(preset: str) -> Controls:
+        with gr.Blocks():
+            return build_controls(preset)
+
+    yield build
+    for loop in loops:
+        loop.close()
+    asyncio.set_event_loop(None)
+
+
+def test_every_setting_has_a_control_with_its_help(controls_of: Callable[[str], Controls]) -> None:
+    controls = controls_of("lite")
+    for option in iter_options():
+        shown = [control for key, control in controls.items() if key.startswith(name(option))]
+        assert any(option.label in str(control.label) and control.info == option.help for control in shown)
+
+
+def test_the_untouched_panel_gives_the_default_settings(controls_of: Callable[[str], Controls]) -> None:
+    values = {preset: {key: control.value for key, control in controls_of(preset).items()} for preset in ("lite", "paper")}
+    assert settings_from(values["lite"]) == Settings()
+    assert settings_from({}) == Settings(), "callers of the API may leave everything out"
+    assert settings_from(values["paper"]).preset == "paper"
+
+
+def test_a_threshold_by_hand_counts_only_when_automatic_is_off() -> None:
+    assert settings_from({"threshold": 0.3, "threshold_auto": True}).motion == MotionSettings(None)
+    assert settings_from({"threshold": 0.3, "threshold_auto": False}).motion == MotionSettings(0.3)
+
+
+def test_numbers_of_the_page_become_the_kind_the_setting_has() -> None:
+    settings = settings_from({"stride": 7.0, "max_side": None, "seed": 3.0})
+    assert settings.query == QuerySettings(7) and isinstance(settings.query.stride, int) and isinstance(settings.tracks.seed, int)
+    with pytest.raises(SettingsError, match="Maximum frames"):
+        settings_from({"max_frames": -1})
+
+
+def test_the_command_line_repeats_the_settings() -> None:
+    values = {"stride": 4, "efficiency": False, "start_s": 1.5, "threshold": 0.25, "threshold_auto": False}
+    settings = settings_from(values)
+    assert command_line("clip.mp4", Settings()) == "python -m segmo run clip.mp4"
+    assert command_line("clip.mp4", settings) == "python -m segmo run clip.mp4 --no-efficiency --start 1.5 --stride 4 --threshold 0.25"
+    assert "efficiency=False, start_s=1.5, stride=4, threshold=0.25, threshold_auto=False" in client_snippet(settings)
+
+
+def test_limits_come_from_the_environment() -> None:
+    assert limits_from({}) == Limits()
+    assert limits_from({"SEGMO_UPLOAD_MB": "2000", "SEGMO_QUEUE": ""}).upload_mb == 2000
+    with pytest.raises(SettingsError, match="SEGMO_KEEP_HOURS is 'soon'"):
+        limits_from({"SEGMO_KEEP_HOURS": "soon"})
+
+
+def test_old_results_are_swept_and_young_ones_kept() -> None:
+    old, young = results.new_result(), results.new_result()
+    os.utime(old, (time.time() - 7200, time.time() - 7200))
+    assert results.sweep(1) == 1
+    assert not old.exists() and young.exists()
+
+
+def test_texts_from_outside_cannot_become_markup() -> None:
+    part = parts.RunPart(["<script>"], ["<img onerror=1>"], [parts.StageRow("frames", "<b>", 1.0, False)], "run '<x>.mp4'", "<y>")
+    shown = panels.show("run", part, Path("/tmp"))
+    html = shown["record"]["value"] + shown["run_note"]
+    for markup in ("<script", "<img", "<b>", "<x>", "<y>"):
+        assert markup not in html
+
+
+def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"view\.json is not a finished result"):
+        parts.load(tmp_path)
+    (tmp_path / "view.json").write_text('{"version": 0, "parts": {}}')
+    with pytest.raises(DataError, match="version 0"):
+        parts.load(tmp_path)
+
+
+def test_steps_that_never_ran_were_not_needed() -> None:
+    rows = [parts.StageRow("frames", "", 0.5, False), parts.StageRow("depth", "m", 75.0, False), parts.StageRow("masks", "m", 1.0, True)]
+    html = Progress.of_rows(rows).to_html()
+    assert "not needed" in html and "1 min 15 s" in html and "from cache" in html and "0.5 s" in html
+
+
+def test_every_example_is_complete() -> None:
+    examples = find_examples()
+    assert examples
+    for example in examples.values():
+        for content in panels.show_all(parts.load(example.result), example.result).values():
+            value = content.get("value") if isinstance(content, dict) else content
+            for item in value if isinstance(value, list) else [value]:
+                path = item[0] if isinstance(item, tuple) else item
+                if isinstance(path, str) and path.startswith(str(example.result)):
+                    assert Path(path).stat().st_size > 0
+
+
+def test_the_page_is_built_without_the_libraries_that_compute() -> None:
+    code = (
+        "import sys\n"
+        "from segmo.ui.launch import build_app, find_examples, limits_from\n"
+        "build_app('lite', find_examples(), limits_from())\n"
+        "print([name for name in ('torch', 'cv2', 'av', 'scipy', 'moviepy', 'segmo.pipeline') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_options_of_the_app() -> None:
+    options = launch.parse(["--share", "--host", "0.0.0.0", "--port", "8000", "--preset", "paper"])
+    assert (options.share, options.host, options.port, options.preset) == (True, "0.0.0.0", 8000, "paper")
+    assert launch.parse([]).preset == "lite"
