@@ -36,9 +36,9 @@ _EXIF_TURNS = {
 def list_images(folder: Path) -> list[Path]:
     """Images of a folder in natural order: frame2 before frame10."""
 
-    def natural(path: Path) -> list[tuple[int, int, str]]:
+    def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
         parts = re.split(r"(\d+)", path.name.lower())
-        return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
+        return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts], path.name
 
     with reading(folder):
         return sorted(

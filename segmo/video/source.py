@@ -55,7 +55,6 @@ class Source(Protocol):
     """frame_count distinct names."""
     stream_index: int | None
     """Which stream of the file holds the picture, for ffmpeg; None where ffmpeg cannot read the source."""
-
     damaged: int
     """Frames that `read` has handed out so far although the decoder found errors in them."""
 
