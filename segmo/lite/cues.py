@@ -82,7 +82,8 @@ def otsu_threshold(values: npt.NDArray[np.floating]) -> float:
     moment = np.cumsum(counts * centres)
     mean_below = moment / np.maximum(below, 1)
     mean_above = (moment[-1] - moment) / np.maximum(above, 1)
-    return float(centres[np.argmax(below * above.astype(np.float64) * (mean_below - mean_above) ** 2)])
+    between = below * above.astype(np.float64) * (mean_below - mean_above) ** 2
+    return float(centres[between >= between.max() * (1 - 1e-9)].mean())  # the middle of the gap between two groups
 
 
 def cue_probability(cue: Field) -> Field:

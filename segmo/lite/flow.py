@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,8 @@ class FrameFlow:
     """(G,)"""
 
 
-def dense_flow(grey: Image) -> Iterator[FrameFlow]:
-    """Flow of every frame of (T, h, w) grey images towards its neighbours at `GAPS`, frame by frame in order."""
+def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Iterator[FrameFlow]:
+    """Flow of every frame of (T, h, w) grey images, or of the wanted ones, towards its neighbours at `GAPS`, frame by frame in order."""
     local = threading.local()  # a DIS object keeps buffers, so each thread needs its own
     height, width = grey.shape[1:]
     grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -75,4 +75,4 @@ def dense_flow(grey: Image) -> Iterator[FrameFlow]:
             flow[g], valid[g] = field, True
         return FrameFlow(flow, error, valid)
 
-    return parallel_map(one_frame, range(len(grey)))
+    return parallel_map(one_frame, range(len(grey)) if wanted is None else wanted)

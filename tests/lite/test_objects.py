@@ -1,0 +1,92 @@
+"""Objects and their ids, from foregrounds with exact flow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segmo.lite.flow import GAPS
+from segmo.lite.objects import connected_components, find_objects, seed_points
+
+HW = (60, 110)
+FRAMES = 40
+Box = tuple[float, float, int, int]  # left, top, width, height
+
+COLOURS = np.array([(60, 128, 128), (150, 190, 150), (110, 80, 190), (200, 100, 100)], np.uint8)
+
+
+def scene(boxes: list[list[Box | None]]) -> tuple[np.ndarray, ...]:
+    """Masks, colours and exact flow of boxes, given per object and frame, later ones in front; the background stands still."""
+    owner = np.zeros((FRAMES, *HW), int)
+    for number, path in enumerate(boxes, start=1):
+        for t, box in enumerate(path):
+            if box is not None:
+                x, y, width, height = (round(value) for value in box)
+                owner[t, max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = number
+    lab = COLOURS[owner]
+    flow = np.zeros((len(GAPS), FRAMES, *HW, 2), np.float16)
+    valid = np.zeros((len(GAPS), FRAMES), bool)
+    for g, gap in enumerate(GAPS):
+        for t in range(FRAMES):
+            if not 0 <= t + gap < FRAMES:
+                continue
+            valid[g, t] = True
+            for number, path in enumerate(boxes, start=1):
+                here, there = path[t], path[t + gap]
+                if here is not None and there is not None:
+                    flow[g, t][owner[t] == number] = (there[0] - here[0], there[1] - here[1])
+    return owner, lab, flow, np.zeros(flow.shape[:4], np.uint8), valid
+
+
+def found(boxes: list[list[Box | None]], hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    owner, lab, flow, error, valid = scene(boxes)
+    if hidden is not None:
+        owner = np.where(hidden, 0, owner)
+    return owner, find_objects(owner > 0, lab, flow, error, valid)
+
+
+def main_id(labels: np.ndarray, where: np.ndarray) -> int:
+    counts = np.bincount(labels[where], minlength=2)
+    return int(counts[1:].argmax() + 1) if counts[1:].any() else 0
+
+
+def test_two_objects_that_cross_keep_their_ids() -> None:
+    left = [(5 + 2.0 * t, 22, 18, 14) for t in range(FRAMES)]
+    right = [(87 - 2.0 * t, 18, 12, 26) for t in range(FRAMES)]
+    owner, labels = found([left, right])
+    first = [main_id(labels[t : t + 1], owner[t : t + 1] == 1) for t in (0, FRAMES - 1)]
+    second = [main_id(labels[t : t + 1], owner[t : t + 1] == 2) for t in (0, FRAMES - 1)]
+    assert first[0] == first[1] != 0 and second[0] == second[1] != 0 and first[0] != second[0]
+    crossing = slice(FRAMES // 2 - 3, FRAMES // 2 + 3)
+    assert (labels[crossing][owner[crossing] == 2] == second[0]).mean() > 0.85
+
+
+def test_a_swinging_limb_belongs_to_its_body() -> None:
+    body = [(30 + t, 15, 20, 16) for t in range(FRAMES)]
+    leg = [(36 + t + 5 * np.sin(t / 2), 29, 6, 14) for t in range(FRAMES)]
+    owner, labels = found([body, leg])
+    ids = np.unique(labels[owner > 0])
+    assert len(ids[ids > 0]) == 1
+
+
+def test_an_object_is_found_again_behind_an_occluder() -> None:
+    path = [(4 + 2.0 * t, 20, 14, 14) for t in range(FRAMES)]
+    wall = np.zeros((FRAMES, *HW), bool)
+    wall[:, :, 45:62] = True  # wider than the object: it is gone for some frames
+    owner, labels = found([path], wall)
+    assert not (owner[20:22] > 0).all()
+    assert main_id(labels[:10], owner[:10] == 1) == main_id(labels[-6:], owner[-6:] == 1) != 0
+
+
+def test_separate_objects_that_never_meet_are_two() -> None:
+    owner, labels = found([[(5 + t, 5, 12, 12) for t in range(FRAMES)], [(60 + t, 40, 14, 12) for t in range(FRAMES)]])
+    assert main_id(labels, owner == 1) != main_id(labels, owner == 2)
+    assert (labels[owner == 0] == 0).all()
+
+
+def test_noise_is_no_component_and_an_empty_foreground_no_object() -> None:
+    specks = np.zeros((3, *HW), bool)
+    specks[:, 10, 10] = specks[:, 40, 70] = True
+    components, count = connected_components(specks)
+    assert count == 0 and not components.any() and len(seed_points(components)) == 0
+    _, labels = found([[None] * FRAMES])
+    assert not labels.any()

@@ -1,0 +1,66 @@
+"""Filtering in time, colours and edges."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from segmo.lite.refinement import FlowLinks, colour_and_place, full_size
+
+HW = (64, 96)
+
+
+def links(frames: int, step: float = 0.0, error: int = 0) -> FlowLinks:
+    ahead = np.zeros((frames, *HW, 2), np.float16)
+    ahead[..., 0] = step
+    return FlowLinks(ahead, -ahead, np.full((2, frames, *HW), error, np.uint8), HW)
+
+
+def square(frames: int, step: int = 0) -> np.ndarray:
+    inside = np.zeros((frames, *HW), bool)
+    for t in range(frames):
+        inside[t, 20:44, 10 + step * t : 34 + step * t] = True
+    return inside
+
+
+def test_a_frame_that_missed_the_object_learns_from_its_neighbours_along_the_flow() -> None:
+    inside = square(9, step=3)
+    logits = np.where(inside, 3.0, -3.0).astype(np.float32)
+    logits[4] = -0.2
+    smooth = links(9, step=3).smooth(logits)
+    assert smooth[4][inside[4]].min() > 0.3 and smooth[4][:, 70:].max() < 0
+
+
+def test_no_filtering_across_flow_that_is_not_trusted() -> None:
+    logits = np.where(square(9), 3.0, -3.0).astype(np.float32)
+    logits[4] = -0.2
+    smooth = links(9, error=255).smooth(logits)
+    assert np.allclose(smooth[4], -0.2, atol=0.01)
+
+
+def test_colour_completes_the_half_that_did_not_move() -> None:
+    inside = square(6)
+    lab = np.where(inside[..., None], np.uint8([180, 170, 120]), np.uint8([90, 110, 140])).astype(np.uint8)
+    motion = np.where(inside, 2.5, -2.5).astype(np.float32)
+    motion[:, 38:44] = np.where(inside[:, 38:44], -0.3, -2.5)  # feet on the ground
+    logits = colour_and_place(motion, lab, links(6))
+    assert ((logits > 0) == inside).mean() > 0.99
+
+
+def test_full_size_masks_end_at_the_edges_of_the_picture() -> None:
+    large = np.zeros((256, 384, 3), np.uint8)
+    large[83:177, 47:139] = 220  # the object ends between two cells of the map grid
+    logits = cv2.resize((large[..., 0] > 0).astype(np.float32) * 4 - 2, (96, 64), interpolation=cv2.INTER_AREA)
+    mask = full_size(logits, (logits > 0).astype(np.uint8) * 3, large)
+    truth = large[..., 0] > 0
+    assert (mask[truth] == 3).mean() > 0.985 and (mask[~truth] == 0).mean() > 0.995
+
+
+def test_two_objects_keep_their_pixels_at_full_size() -> None:
+    numbers = np.zeros(HW, np.uint8)
+    numbers[20:40, 20:48], numbers[20:40, 48:76] = 1, 2
+    logits = np.where(numbers > 0, 2.0, -2.0).astype(np.float32)
+    frame = np.repeat(np.repeat((numbers * 80)[..., None], 3, axis=2), 4, axis=0).repeat(4, axis=1)
+    labels = full_size(logits, numbers, frame)
+    assert set(np.unique(labels)) == {0, 1, 2}
+    assert (labels[88:152, 88:184] == 1).mean() > 0.97 and (labels[88:152, 200:296] == 2).mean() > 0.97

@@ -1,0 +1,47 @@
+"""Regions that a static scene explains lose their probability; movers keep it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segmo.lite.verification import FrameTest, verify_regions
+
+SHAPE = (6, 40, 60)
+REGION = np.zeros(SHAPE, bool)
+REGION[:, 10:25, 20:40] = True
+
+
+def judged(violation: float, gain: float, backwards: bool = False) -> tuple[np.ndarray, float]:
+    probability = np.where(REGION, 0.9, 0.1).astype(np.float32)
+    tests = []
+    for frame in REGION:
+        tests.append(FrameTest(np.where(frame, violation, 0.05), frame & backwards, np.where(frame, gain, 0.0), 0.05))
+    return verify_regions(probability, tests)
+
+
+def test_a_region_off_its_epipolar_lines_moves() -> None:
+    maps, anything = judged(violation=1.0, gain=15)
+    assert maps[REGION].min() > 0.85 and anything > 0.9
+
+
+def test_parallax_along_the_lines_is_static() -> None:
+    maps, anything = judged(violation=0.08, gain=15)
+    assert maps[REGION].max() < 0.5 and anything < 0.5
+    assert np.allclose(maps[~REGION], 0.1)
+
+
+def test_parallax_behind_the_camera_moves() -> None:
+    _, anything = judged(violation=0.08, gain=15, backwards=True)
+    assert anything > 0.9
+
+
+def test_flow_that_explains_nothing_better_than_the_camera_is_noise() -> None:
+    maps, anything = judged(violation=2.0, gain=0.2)
+    assert maps[REGION].max() < 0.3 and anything < 0.3
+
+
+def test_no_region_means_nothing_moves_and_no_test_means_no_doubt() -> None:
+    quiet = np.full(SHAPE, 0.2, np.float32)
+    assert verify_regions(quiet, [None] * len(quiet))[1] == 0
+    maps, anything = verify_regions(np.where(REGION, 0.9, 0.1).astype(np.float32), [None] * len(REGION))
+    assert maps[REGION].min() > 0.85 and anything == 1
