@@ -1,0 +1,112 @@
+"""What the motion network sees of one frame: flow without the camera, flow without its median, and parallax split from motion.
+
+Training and inference build their inputs here, so that both see exactly the same. All maps are on half the flow grid; displacements are
+in pixels of the whole grid, divided by what is usual in the frame, since speed alone says little about what moves on its own. The scale
+itself is handed to the network as a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
+from segmo.lite.flow import GAPS
+from segmo.lite.parallax import epipolar_parts, estimate_ego_motion
+
+Field = npt.NDArray[np.floating[Any]]
+
+FLOOR_PX = 0.3  # about the error of the flow: what is slower than this is not blown up to the size of motion
+CLIP = 4.0
+LONG_GAPS = (-4, 4)  # parallax of a single frame is mostly below the noise
+PLANES = 4 * len(GAPS) + 2 * len(LONG_GAPS)
+SCALES = 2 * len(GAPS) + 2 * len(LONG_GAPS)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInput:
+    """The input of one frame."""
+
+    planes: npt.NDArray[np.float16]
+    """(PLANES, h, w): for each gap residual (x, y), then for each gap flow minus its median (x, y), both times the sign of the gap so that
+    all point ahead in time; then for each long gap parallax along and motion across the epipolar lines, zero where they are unknown."""
+    error: npt.NDArray[np.uint8]
+    """(G, h, w) photometric error in grey levels."""
+    scales: npt.NDArray[np.float32]
+    """(SCALES,) half the logarithm of what the planes were divided by: residual of each gap, flow of each gap, and of each long gap
+    parallax and motion across; zero where those are unknown."""
+
+
+def network_input(flow: npt.NDArray[np.float16], error: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]) -> NetworkInput:
+    """Input of one frame from its (G, H, W, 2) flow, (G, H, W) photometric error and (G,) validity; its maps are (H / 2, W / 2).
+
+    Where a frame is missing, at the ends of the clip, the motion towards its mirror image in time stands in.
+    """
+    hw = (flow.shape[1] // 2, flow.shape[2] // 2)
+    count = len(GAPS)
+    planes, scales = np.zeros((PLANES, *hw), np.float16), np.zeros(SCALES, np.float32)
+    errors = np.zeros((count, *hw), np.uint8)
+    standing_in = [_source(g, valid) for g in range(count)]
+    for source in sorted({index for index in standing_in if index is not None}):
+        same = [g for g in range(count) if standing_in[g] == source]
+        small_error = cv2.resize(error[source], (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+        for length in {abs(GAPS[g]) for g in same}:  # a clip of a few frames has no long gap: then four times the short one stands in
+            field = _field(flow, source, length)
+            answer = _without_camera(field, hw, GAPS[source])
+            for g in (g for g in same if abs(GAPS[g]) == length):
+                errors[g] = small_error
+                for kind in range(2):
+                    at = 2 * (kind * count + g)
+                    planes[at : at + 2], scales[kind * count + g] = answer[kind]
+            if length in LONG_GAPS:
+                parts = _epipolar(field, hw)
+                for k in (LONG_GAPS.index(GAPS[g]) for g in same if abs(GAPS[g]) == length):
+                    for kind, (part, scale) in enumerate(parts):
+                        planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
+    return NetworkInput(planes, errors, scales)
+
+
+def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:
+    """Index of the gap whose flow serves gap `g`: itself, its opposite, or the short gap in its direction; None without any."""
+    sign = 1 if GAPS[g] > 0 else -1
+    for gap in (GAPS[g], -GAPS[g], sign, -sign):
+        if valid[GAPS.index(gap)]:
+            return GAPS.index(gap)
+    return None
+
+
+def _field(flow: npt.NDArray[np.float16], source: int, length: int) -> Field:
+    gap = GAPS[source]
+    return trusted_flow(flow, gap) if abs(gap) == length else flow[source].astype(np.float32) * (length / abs(gap))
+
+
+def _without_camera(field: Field, hw: tuple[int, int], gap: int) -> tuple[tuple[Field, float], tuple[Field, float]]:
+    """Residual flow and flow minus its median, each as (2, h, w) planes in units of its scale, with the logarithm of that."""
+    sign = 1 if gap > 0 else -1
+    small = cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+    residual = small - homography_flow(fit_homography(field)[0], hw, cell=2)
+    median = np.median(small[::4, ::4].reshape(-1, 2), axis=0)
+    return _normalised(sign * residual), _normalised(sign * (small - median))
+
+
+def _normalised(vectors: Field) -> tuple[Field, float]:
+    few = vectors[::2, ::2]
+    scale = float(np.quantile(np.hypot(few[..., 0], few[..., 1]), 0.9)) + FLOOR_PX
+    return np.clip(vectors / np.float32(scale), -CLIP, CLIP).transpose(2, 0, 1), 0.5 * float(np.log(scale))
+
+
+def _epipolar(field: Field, hw: tuple[int, int]) -> list[tuple[Field, float]]:
+    """Parallax along and motion across the epipolar lines; nothing where the camera travels too little to tell."""
+    small = cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+    ego = estimate_ego_motion(small)
+    if not ego.observable:
+        return []
+    answer = []
+    for part in epipolar_parts(small, ego):
+        scale = float(np.quantile(np.abs(part[::2, ::2]), 0.9)) * 2 + FLOOR_PX
+        answer.append((np.clip(part * np.float32(2 / scale), -CLIP, CLIP), 0.5 * float(np.log(scale))))
+    return answer

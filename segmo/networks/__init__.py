@@ -1,0 +1,1 @@
+"""Our own torch modules: tensors in and out. Importing one imports torch."""

@@ -1,0 +1,78 @@
+"""FlowNet: which pixels of a frame move on their own, from its flow towards four other frames.
+
+Source: own design, a small U-Net trained by us on rendered scenes (`segmo/training/configs/lite.yaml`). Licence: MIT. Deviations: none.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDE = 16
+"""Inputs are extended to multiples of this many pixels."""
+ERROR_UNIT = 64.0
+"""Grey levels of photometric error that count as 1."""
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class Residual(nn.Module):
+    """Two convolutions whose sum with the input is rectified."""
+
+    def __init__(self, width: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = _conv(width, width, dilation=dilation)
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, dilation, dilation, bias=False), nn.BatchNorm2d(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
+
+
+class FlowNet(nn.Module):
+    """U-Net over (B, planes, h, w) flow, (B, errors, h, w) photometric errors and (B, scales) numbers of the frame."""
+
+    def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, int, int, int] = (24, 48, 80, 128)) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.half = nn.Sequential(_conv(planes + errors + scales, a, 2), _conv(a, a))
+        self.quarter = nn.Sequential(_conv(a, b, 2), Residual(b))
+        self.eighth = nn.Sequential(_conv(b, c, 2), Residual(c))
+        self.sixteenth = nn.Sequential(_conv(c, d, 2), Residual(d), Residual(d, 2))
+        self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU(inplace=True), nn.Linear(d, d))
+        self.to_eighth = _conv(d + c, c)
+        self.to_quarter = _conv(c + b, b)
+        self.to_half = _conv(b + a, a)
+        self.head = nn.Conv2d(a, 4, 3, 1, 1)
+
+    def forward(self, planes: Tensor, error: Tensor, scales: Tensor) -> Tensor:
+        """Logits that a pixel moves.
+
+        Args:
+            planes: (B, planes, h, w) float.
+            error: (B, errors, h, w) grey levels.
+            scales: (B, scales) float.
+
+        Returns:
+            (B, h, w)
+        """
+        height, width = planes.shape[-2:]
+        x = torch.cat([planes, error / ERROR_UNIT, scales[..., None, None].expand(-1, -1, height, width)], 1)
+        x = F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate").contiguous(memory_format=torch.channels_last)
+        half = self.half(x)
+        quarter = self.quarter(half)
+        eighth = self.eighth(quarter)
+        deep = self.sixteenth(eighth)
+        deep = deep + self.whole(torch.cat([deep.mean((2, 3)), deep.amax((2, 3))], 1))[..., None, None]
+        x = self.to_eighth(torch.cat([_twice(deep), eighth], 1))
+        x = self.to_quarter(torch.cat([_twice(x), quarter], 1))
+        x = self.to_half(torch.cat([_twice(x), half], 1))
+        return F.pixel_shuffle(self.head(x), 2)[:, 0, :height, :width]
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -1,0 +1,1 @@
+"""Training of our own networks: arguments, data, batches, loss, loop and checkpoints."""

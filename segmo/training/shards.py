@@ -1,0 +1,146 @@
+"""Rendered scenes as inputs of the motion network, in files ("shards") of a few hundred megabytes that are read without loading them.
+
+A scene is rendered, spoiled by the simulated sensor and codec, and its flow is computed as for any clip, so that the network meets
+the errors that real flow has. Scene `i` of a seed is the same whatever else is rendered.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.errors import DataError
+from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
+from segmo.lite.inputs import PLANES, SCALES, network_input
+from segmo.synthetic import SceneConfig, render, sample_scene
+from segmo.synthetic.dataset import sample_seed
+from segmo.types import Steps
+
+log = logging.getLogger(__name__)
+
+SHARD_SCENES = 50
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SceneKind:
+    """One kind of scenes and how often it comes."""
+
+    share: float
+    settings: dict[str, Any]
+    """Fields of `SceneConfig` that differ from their defaults."""
+
+    @property
+    def config(self) -> SceneConfig:
+        """The distribution of these scenes."""
+        return SceneConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in self.settings.items()})
+
+
+def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
+    """Layout of one sample on a flow grid of `hw`: inputs, and the share of each pixel that moves, in 255ths."""
+    h, w = hw[0] // 2, hw[1] // 2
+    return np.dtype(
+        [
+            ("planes", np.float16, (PLANES, h, w)),
+            ("error", np.uint8, (len(GAPS), h, w)),
+            ("scales", np.float32, (SCALES,)),
+            ("moving", np.uint8, (h, w)),
+        ]
+    )
+
+
+def middle_flow(frames: npt.NDArray[np.uint8]) -> FrameFlow:
+    """Flow of the middle one of five (5, H, W, 3) frames at t - 4, t - 1, t, t + 1, t + 4."""
+    grey = grey_grid(frames, grid_size((frames.shape[1], frames.shape[2])))
+    clip = np.repeat(grey[2:3], 9, axis=0)
+    for gap, image in zip((-4, -1, 0, 1, 4), grey, strict=True):
+        clip[4 + gap] = image
+    return next(dense_flow(clip, wanted=(4,)))
+
+
+def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
+    """Sample `index` of a data set: a record of `record_dtype`."""
+    own = sample_seed(seed, index)
+    shares = np.array([kind.share for kind in kinds])
+    config = kinds[np.random.default_rng([own, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
+    scene = render(sample_scene(own, config), config.times)
+    flow = middle_flow(scene.frames)
+    inputs = network_input(flow.flow, flow.error, flow.valid)
+    moving = (scene.moving_labels[2] > 0).astype(np.uint8) * np.uint8(255)
+    hw = (flow.flow.shape[1], flow.flow.shape[2])
+    record = np.zeros((), record_dtype(hw))
+    record["planes"], record["error"], record["scales"] = inputs.planes, inputs.error, inputs.scales
+    record["moving"] = cv2.resize(moving, (hw[1] // 2, hw[0] // 2), interpolation=cv2.INTER_AREA)
+    return record
+
+
+def shard_path(directory: Path, number: int) -> Path:
+    """File of a shard."""
+    return directory / f"shard_{number:05d}.npy"
+
+
+def render_shards(directory: Path, seed: int, scenes: int, kinds: tuple[SceneKind, ...], workers: int) -> Steps[list[Path]]:
+    """Render those shards of a data set that are not there yet, and return all.
+
+    Raises:
+        DataError: the folder holds another data set, or a shard cannot be written.
+    """
+    _claim(directory, json.dumps({"seed": seed, "kinds": [{"share": kind.share, **kind.settings} for kind in kinds]}))
+    count = -(-scenes // SHARD_SCENES)
+    paths = [shard_path(directory, number) for number in range(count)]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    done = 0
+    for _ in _on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers):
+        done += 1
+        yield done / len(missing)
+    return paths
+
+
+def _claim(directory: Path, description: str) -> None:
+    """Remember in a data set's folder what it holds, so that two recipes never mix."""
+    note = directory / "recipe.txt"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            _replace(note, description.encode())
+        found = note.read_text()
+    except OSError as error:
+        raise DataError(f"{directory} cannot be used for rendered scenes: {error}. Choose another folder in the configuration.") from error
+    if found != description:
+        raise DataError(f"{directory} holds scenes of another recipe ({found[:80]}...). Choose another folder in the configuration.")
+
+
+def _write_shard(job: tuple[Path, int, int, tuple[SceneKind, ...]]) -> None:
+    directory, seed, number, kinds = job
+    first = number * SHARD_SCENES
+    records = np.stack([make_sample(seed, index, kinds) for index in range(first, first + SHARD_SCENES)])
+    path = shard_path(directory, number)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with temporary.open("wb") as file:
+        np.save(file, records)
+    os.replace(temporary, path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
+
+
+def _on_all(work: Any, jobs: list[Any], workers: int) -> Iterator[None]:
+    if workers <= 0:
+        yield from map(work, jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.map(work, jobs)
