@@ -29,11 +29,13 @@ def build_sheets(spec: SceneSpec, camera: Camera) -> list[Sheet]:
     window = canvas_window(spec, camera)
     depth = _background_depth(spec, camera, window)
     colour = _background_colour(background, window)
+    if background.defocus > 0:
+        colour = cv2.GaussianBlur(colour, (0, 0), background.defocus)
     haze_colour = colour.reshape(-1, 3)[:: max(colour.size // 3000, 1)].mean(axis=0)
     opaque = np.full((*colour.shape[:2], 1), 255, np.uint8)
     sheets = [Sheet(np.concatenate([colour, opaque], axis=-1), window[:2], depth, -1.0, endless=True)]
     for step in background.steps:
-        sheets.append(_silhouette(step, window, background.haze, haze_colour))
+        sheets.append(_silhouette(step, window, background, haze_colour))
     return sheets
 
 
@@ -127,7 +129,7 @@ def _ground_colour(background: BackgroundSpec, window: tuple[int, int, int, int]
     return ground
 
 
-def _silhouette(step: StepSpec, window: tuple[int, int, int, int], haze: float, haze_colour: Array) -> Sheet:
+def _silhouette(step: StepSpec, window: tuple[int, int, int, int], background: BackgroundSpec, haze_colour: Array) -> Sheet:
     left, right = (int(np.clip(round(edge) if np.isfinite(edge) else edge, window[0], window[2])) for edge in (step.left, step.right))
     right = max(right, left + 4)
     rng = np.random.default_rng([step.seed, 0x51])
@@ -138,8 +140,10 @@ def _silhouette(step: StepSpec, window: tuple[int, int, int, int], haze: float, 
     rows = np.arange(top, bottom, dtype=np.float32)[:, None]
     cover = np.clip(rows - (step.top + profile)[None] + 0.5, 0, 1) * np.clip(np.float32(step.bottom) - rows + 0.5, 0, 1)
     colour = paint(step.texture, hw).astype(np.float32)
-    colour += (haze_colour - colour) * np.float32(haze * (1 - min(step.inverse_depth * 2, 1)))
+    colour += (haze_colour - colour) * np.float32(background.haze * (1 - min(step.inverse_depth * 2, 1)))
     image = np.concatenate([np.clip(colour, 0, 255) * cover[..., None], 255 * cover[..., None]], axis=-1)
+    if background.defocus > 0:
+        image = cv2.GaussianBlur(image, (0, 0), background.defocus, borderType=cv2.BORDER_CONSTANT)
     padded = cv2.copyMakeBorder(np.round(image).astype(np.uint8), 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
     if not np.isfinite(step.left):
         padded[:, :2] = padded[:, 2:3]

@@ -49,7 +49,7 @@ class Dynamic:
 
     def stir(self, xy: Array, time: float) -> Stir:
         """Effect at points (h, w, 2) of the sheet at a time in frames."""
-        inside = self._inside(xy)
+        inside = self._inside(xy, time)
         still = Stir(np.zeros_like(xy), np.ones(xy.shape[:2]), np.zeros(xy.shape[:2]), self._level)
         if not inside.any():
             return still
@@ -63,9 +63,11 @@ class Dynamic:
             return Stir(still.displacement, still.gain, self._smoke(xy, time) * inside, self._level)
         return Stir(drift, 1 + self._flicker(xy, time) * inside, still.veil, self._level)
 
-    def _inside(self, xy: Array) -> Array:
+    def _inside(self, xy: Array, time: float) -> Array:
         """(h, w) share in [0, 1] by which points lie in the region; the border is uneven."""
         left, top, right, bottom = self.spec.region
+        if self.spec.follow is not None:
+            xy = xy - np.asarray(self.spec.follow(time))
         edge = max(0.08 * min(right - left, bottom - top), 4.0)
         uneven = np.clip(1.2 * self._noise(3, xy / (3 * edge)), -1.5, 1.5)
         depth = np.minimum(np.minimum(xy[..., 0] - left, right - xy[..., 0]), np.minimum(xy[..., 1] - top, bottom - xy[..., 1])) / edge

@@ -66,7 +66,7 @@ class Cutout:
         size = spec.size * spec.approach(own) * spec.growth(own)
         turn = spec.spin(own)
         cos, sin = size * math.cos(turn), size * math.sin(turn)
-        flip = -1.0 if spec.mirrored else 1.0
+        flip = spec.width(own) * (-1.0 if spec.mirrored else 1.0)
         return np.array([[cos * flip, -sin, spec.anchor_xy[0] + x], [sin * flip, cos, spec.anchor_xy[1] + y], [0, 0, 1]])
 
     def joints(self, time: float) -> list[Array]:

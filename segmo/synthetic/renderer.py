@@ -17,7 +17,7 @@ from segmo.synthetic.dynamics import Dynamic, combine
 from segmo.synthetic.layers import Field, Sheet, bounds, coarse_grid, refine, size_of, transform
 from segmo.synthetic.objects import Cutout
 from segmo.synthetic.scene import RenderedScene
-from segmo.synthetic.shadows import cast_shadow
+from segmo.synthetic.shadows import cast_shadow, reflect
 from segmo.synthetic.spec import Array, SceneSpec
 from segmo.types import UInt8
 
@@ -26,6 +26,8 @@ Window = tuple[slice, slice]
 _BLUR_STEP = 1.5
 """Pixels of motion between two samples of an exposure."""
 _MAX_BLUR_SAMPLES = 12
+_OPAQUE = 0.6
+"""Smoke that covers more than this hides what is behind it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,7 @@ class Renderer:
             [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer == index]
             for index in range(len(self.sheets))
         ]
+        self.smoke = [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer < 0]
         self.cutouts = [Cutout(thing, self._resolution(index), spec.light_angle) for index, thing in enumerate(spec.objects)]
         self.parts = [(index, part) for index, thing in enumerate(spec.objects) for part in range(len(thing.parts))]
 
@@ -98,6 +101,7 @@ class Renderer:
                 self._draw_sheet(frame, index, time)
             else:
                 self._draw_cutout(frame, index, cutout, time)
+        self._draw_smoke(frame, time)
         return frame
 
     def surface_to_frame(self, surface: int, xy: Array, time: float) -> Array:
@@ -162,6 +166,16 @@ class Renderer:
         fine = {-1.0: refine(before, window), 1.0: refine(after, window)}
         return [np.float32(0) if step == 0 else fine[math.copysign(1, step)] * np.float32(abs(step)) for step in steps]
 
+    def _draw_smoke(self, frame: Frame, time: float) -> None:
+        """Smoke in front of everything; where it is thick, no object is seen."""
+        window = (slice(0, self.spec.hw[0]), slice(0, self.spec.hw[1]))
+        for smoke in self.smoke:
+            own = transform(np.linalg.inv(self.camera.pose(time).homography(smoke.spec.inverse_depth)), coarse_grid(window))
+            stir = smoke.stir(own, time)
+            veil = refine(stir.veil, window)
+            frame.rgb[:] += (np.float32(stir.veil_level) - frame.rgb) * veil[..., None]
+            frame.labels[veil > _OPAQUE] = 0
+
     def _draw_cutout(self, frame: Frame, index: int, cutout: Cutout, time: float) -> None:
         boxes = [self._box(cutout, part, time) for part in range(len(cutout.sprites))]
         window = _union([box for box in boxes if box is not None])
@@ -185,9 +199,11 @@ class Renderer:
             sharp = images[len(images) // 2][..., 3] > 127
             cover[inner] |= sharp
             seen[inner][sharp] = first + part
+        foot = transform(cutout.pose(self.camera, time), np.array([[0.0, cutout.floor_y]]))[0]
         if cutout.spec.shadow > 0:
-            foot = transform(cutout.pose(self.camera, time), np.array([[0.0, cutout.floor_y]]))[0]
             cast_shadow(frame.rgb, rgba[..., 3], window, (float(foot[0]), float(foot[1])), self.spec.light_angle, cutout.spec.shadow)
+        if cutout.spec.reflection > 0:
+            reflect(frame.rgb, rgba, window, float(foot[1]), cutout.spec.reflection)
         _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
 
     def _plane_depth(self, cutout: Cutout, window: Window, time: float) -> Field:

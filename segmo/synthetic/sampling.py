@@ -17,7 +17,7 @@ from segmo.synthetic.curves import Curve, Path
 from segmo.synthetic.figures import Figure, Gait
 from segmo.synthetic.materials import random_texture
 from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, ObjectSpec, SceneSpec, TextureSpec, WarpSpec
-from segmo.synthetic.surroundings import random_background, random_degradation
+from segmo.synthetic.surroundings import random_background, random_degradation, random_trail
 
 Rng = np.random.Generator
 Range = tuple[float, float]
@@ -91,7 +91,7 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
         name=f"scene_{seed:06d}",
         hw=config.hw,
         camera=_camera(rng, config, kind, movers),
-        background=background,
+        background=dataclasses.replace(background, dynamics=background.dynamics + random_trail(rng, movers, config.dynamic_share)),
         objects=(*movers, *still),
         span=(config.times[0], config.times[-1]),
         exposure=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.45 else 0.0,
@@ -187,6 +187,7 @@ def _mover(rng: Rng, config: SceneConfig, background: BackgroundSpec) -> ObjectS
         approach=Curve(1.0, float(rng.normal(0, 0.02))) if rng.random() < 0.3 else Curve(1.0),
         growth=Curve(1.0, float(rng.normal(0, 0.02))) if abstract and rng.random() < 0.25 else Curve(1.0),
         spin=Curve(thing.spin.offset, float(rng.normal(0, 0.06))) if abstract and rng.random() < 0.4 else thing.spin,
+        width=Curve(1.0, float(rng.normal(0, 0.02))) if rng.random() < 0.25 else Curve(1.0),
         warps=figure.warps + _warps(rng, 0.5 if abstract else 0.2, 1.0 if abstract else 0.4),
     )
 
@@ -217,6 +218,7 @@ def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: F
     else:
         y = float(rng.uniform(0.12, 0.88)) * h - float(points.mean(axis=0)[1]) * size / extent
         inverse_depth = float(rng.uniform(min(behind + 0.05, 0.6), 1.0))
+    wet = any(dynamic.kind == "water" for dynamic in background.dynamics)
     camouflaged = rng.random() < 0.08
     materials = tuple(
         dataclasses.replace(background.far, seed=int(rng.integers(2**31))) if camouflaged else _material(rng, size, config.photos)
@@ -237,6 +239,7 @@ def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: F
         mirrored=bool(rng.random() < 0.5),
         shading=float(rng.uniform(0, 0.6)),
         shadow=float(rng.uniform(0.15, 0.6)) if rng.random() < 0.6 else 0.0,
+        reflection=float(rng.uniform(0.2, 0.8)) if rng.random() < (0.5 if wet else 0.05) else 0.0,
     )
 
 

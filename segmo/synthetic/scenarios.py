@@ -122,16 +122,9 @@ def dynamic_water_static(hw: Hw = _HW, frames: int = _FRAMES) -> SceneSpec:
     water = DynamicSpec("water", 5, 4.0 * u, 46 * u, 26, (-400 * u, background.horizon + 4 * u, 1040 * u, 500 * u), perspective=True)
     sway = DynamicSpec("foliage", 6, 1.0 * u, 18 * u, 22, (-400 * u, 0.0, 1040 * u, background.horizon + 30 * u), layer=2)
     background = dataclasses.replace(background, dynamics=(water, sway))
-    boat = vehicles.boat(Gait(0.0))
-    moored = land.place(
-        background,
-        boat,
-        (land.flat((166, 66, 52)), land.flat((250, 246, 236)), land.flat((110, 80, 50))),
-        400 * u,
-        0.4,
-        250 * u,
-        shadow=0.3,
-    )
+    materials = (land.flat((166, 66, 52)), land.flat((250, 246, 236)), land.flat((110, 80, 50)))
+    boat = land.place(background, vehicles.boat(Gait(0.0)), materials, 400 * u, 0.4, 250 * u, shadow=0.0)
+    moored = dataclasses.replace(boat, reflection=0.55)
     camera = CameraSpec(focal=600 * u, pan=Curve(waves=((1.5 * u, 57, 0.3),)), tilt=Curve(waves=((1.2 * u, 47, 0.0),)))
     return _scene("dynamic_water_static", hw, frames, camera, background, (moored,))
 

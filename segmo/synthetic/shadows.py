@@ -1,4 +1,4 @@
-"""Soft shadows on whatever lies behind an object."""
+"""Soft shadows and mirror images on whatever lies behind an object."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ from segmo.synthetic.layers import Field
 
 _SHRINK = 4
 """Shadows are soft: they are computed this much smaller."""
+
+
+def reflect(rgb: Field, rgba: Field, window: tuple[slice, slice], foot_y: float, strength: float) -> None:
+    """Paint in place, over `rgb` (H, W, 3), the mirror image below its foot of an object's premultiplied colour (h, w, 4) in its window."""
+    first = max(math.ceil(foot_y), 0)
+    count = min(int(foot_y) - window[0].start, rgb.shape[0] - first)
+    if count < 2:
+        return
+    rows = 2 * foot_y - np.arange(first, first + count) - window[0].start
+    image = rgba[np.clip(np.rint(rows), 0, rgba.shape[0] - 1).astype(int)]
+    fading = np.float32(strength) * np.linspace(1, 0.4, count, dtype=np.float32)[:, None, None]
+    image = cv2.GaussianBlur(image, (0, 0), 0.6 + 0.01 * count) * fading
+    below = rgb[first : first + count, window[1]]
+    below *= 1 - image[..., 3:] / 255
+    below += image[..., :3]
 
 
 def cast_shadow(

@@ -98,6 +98,8 @@ class ObjectSpec:
     """Factor on the size alone over the object's own time."""
     spin: Curve = field(default_factory=Curve)
     """Rotation of the whole object over its own time."""
+    width: Curve = field(default_factory=lambda: Curve(offset=1.0))
+    """Factor on the width alone over the object's own time: a thing that turns away from the camera."""
     mirrored: bool = False
     warps: tuple[WarpSpec, ...] = ()
     """Applied in order, after the parts' turns."""
@@ -105,6 +107,8 @@ class ObjectSpec:
     """Strength of the rounded shading of its parts."""
     shadow: float = 0.0
     """Darkness of the soft shadow it casts, in [0, 1]."""
+    reflection: float = 0.0
+    """Strength of its mirror image in water or on a polished floor below it, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,11 @@ class DynamicSpec:
     perspective: bool = False
     """Whether waves shrink towards the horizon of the background."""
     layer: int = 0
-    """Which sheet it stirs: 0 is far plane and ground, i the silhouette i - 1."""
+    """Which sheet it stirs: 0 is far plane and ground, i the silhouette i - 1; -1 is smoke in front of everything."""
+    inverse_depth: float = 0.0
+    """That of smoke in front of everything."""
+    follow: Path | None = None
+    """A path that the region follows, as the smoke or the wake of an object does."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +203,8 @@ class BackgroundSpec:
     """Size of its bumps in pixels."""
     perspective: bool = True
     """Whether the ground texture is drawn in perspective."""
+    defocus: float = 0.0
+    """Standard deviation in pixels by which everything but the objects is out of focus."""
     haze: float = 0.0
     """How much distant ground and silhouettes fade towards the far plane's mean colour, in [0, 1]."""
     seed: int = 0

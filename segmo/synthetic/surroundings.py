@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from segmo.synthetic.background import SILHOUETTES
 from segmo.synthetic.curves import Curve
 from segmo.synthetic.materials import random_texture
-from segmo.synthetic.spec import BackgroundSpec, DegradeSpec, DynamicSpec, StepSpec
+from segmo.synthetic.spec import BackgroundSpec, DegradeSpec, DynamicSpec, ObjectSpec, StepSpec
 
 Rng = np.random.Generator
 Hw = tuple[int, int]
@@ -33,6 +35,7 @@ def random_background(rng: Rng, hw: Hw, photos: float, dynamic_share: float) -> 
         relief=float(np.exp(rng.uniform(np.log(0.05), np.log(0.8)))) if rng.random() < 0.7 else 0.0,
         relief_scale=float(rng.uniform(0.1, 0.6)) * h,
         perspective=bool(rng.random() < 0.7),
+        defocus=float(rng.uniform(0.8, 6.0)) * hw[1] / 448 if rng.random() < 0.25 else 0.0,
         haze=float(rng.uniform(0, 0.7)) if rng.random() < 0.4 else 0.0,
         seed=int(rng.integers(2**31)),
     )
@@ -94,6 +97,32 @@ def _dynamic(rng: Rng, hw: Hw, background: BackgroundSpec, step_count: int) -> D
         drift_xy=(float(drift[0]), float(drift[1])),
         perspective=bool(on_ground),
         layer=int(rng.integers(0, step_count + 1)) if kind in ("foliage", "flicker") else 0,
+    )
+
+
+def random_trail(rng: Rng, movers: Sequence[ObjectSpec], share: float) -> tuple[DynamicSpec, ...]:
+    """Now and then the wake, dust or smoke that a mover leaves behind; it travels along but is no part of the mover."""
+    if not movers or rng.random() >= 0.35 * share:
+        return ()
+    mover = movers[0]
+    kind = str(rng.choice(["water", "smoke"]))
+    wide, high = rng.uniform(0.8, 3.0) * mover.size, rng.uniform(0.3, 1.2) * mover.size
+    x = mover.anchor_xy[0] - math.copysign(float(rng.uniform(0.2, 1.0)) * wide, mover.path.x.velocity)
+    y = mover.anchor_xy[1] - float(rng.uniform(-0.1, 0.3)) * high
+    in_front = kind == "smoke" and rng.random() < 0.5
+    return (
+        DynamicSpec(
+            kind=kind,
+            seed=int(rng.integers(2**31)),
+            strength=float(rng.uniform(0.3, 0.95) if kind == "smoke" else rng.uniform(1.0, 6.0)),
+            wavelength=float(rng.uniform(0.15, 0.7)) * mover.size,
+            period=float(np.exp(rng.uniform(np.log(5), np.log(25)))),
+            region=(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2),
+            drift_xy=(float(rng.normal(0, 2)), float(rng.normal(-0.7, 0.7))) if kind == "smoke" else (0.0, 0.0),
+            layer=-1 if in_front else 0,
+            inverse_depth=mover.inverse_depth,
+            follow=mover.path,
+        ),
     )
 
 

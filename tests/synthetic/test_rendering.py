@@ -213,6 +213,34 @@ def test_shadows_darken_the_ground_and_belong_to_nobody() -> None:
     np.testing.assert_array_equal(plain.labels, shaded.labels)
 
 
+def test_a_mirror_image_lies_below_its_object_and_belongs_to_nobody() -> None:
+    plain, mirrored = (render(world(disc(80, 50, 0.5, reflection=amount)), [0.0]) for amount in (0.0, 0.9))
+    change = np.abs(plain.frames[0].astype(int) - mirrored.frames[0]).max(axis=2)
+    assert change[75:95, 70:90].mean() > 10
+    assert change[:69].max() == 0
+    np.testing.assert_array_equal(plain.labels, mirrored.labels)
+
+
+def test_thick_smoke_in_front_hides_objects_and_travels_with_what_it_follows() -> None:
+    path = Path(Curve(velocity=30.0))
+    smoke = DynamicSpec("smoke", 2, 1.0, 20.0, 9.0, (10, 20, 70, 100), layer=-1, follow=path)
+    background = BackgroundSpec(NOISE, dynamics=(smoke,))
+    clear = render(world(disc(40, 60, 0.5), background=BackgroundSpec(NOISE)), [0.0])
+    smoky = render(world(disc(40, 60, 0.5), background=background), [0.0, 3.0])
+    assert (smoky.labels[0] == 1).sum() < (clear.labels[0] == 1).sum()
+    np.testing.assert_array_equal(smoky.labels[1], clear.labels[0])
+    assert np.abs(smoky.frames[1].astype(int) - clear.frames[0])[:, 110:].mean() > 10
+
+
+def test_defocus_blurs_everything_but_the_objects() -> None:
+    sharp, soft = (
+        render(world(disc(80, 60, 0.5), background=BackgroundSpec(NOISE, defocus=amount)), [0.0]).frames[0] for amount in (0.0, 4.0)
+    )
+    detail = [np.abs(np.diff(image.astype(int), axis=1)) for image in (sharp, soft)]
+    assert detail[1][:30].mean() < 0.5 * detail[0][:30].mean()
+    np.testing.assert_array_equal(sharp[50:70, 70:90], soft[50:70, 70:90])
+
+
 def test_degradation_adds_what_it_says() -> None:
     grey = BackgroundSpec(TextureSpec("plain", ((128, 128, 128), (128, 128, 128)), grain=0.0))
     spec = dataclasses.replace(world(background=grey), degrade=DegradeSpec(1, noise=5.0, gain=Curve(0.5)))
