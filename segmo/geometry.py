@@ -89,15 +89,18 @@ def sample_map(values: Float, xy: Float, frame_hw: tuple[int, int]) -> npt.NDArr
 
     Positions outside the picture take the value at its border. Returns (N,) or (N, C) float32.
     """
-    source = np.ascontiguousarray(values, np.float32)
-    points = rescale_points(xy, frame_hw, source.shape[:2])
-    height, width = source.shape[:2]
+    height, width = values.shape[:2]
+    points = rescale_points(xy, frame_hw, (height, width))
     x, y = np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
     left, top = np.minimum(x.astype(np.int64), max(width - 2, 0)), np.minimum(y.astype(np.int64), max(height - 2, 0))
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    shape = (len(points),) + (1,) * (source.ndim - 2)
+    shape = (len(points),) + (1,) * (values.ndim - 2)
     u, v = (x - left).reshape(shape).astype(np.float32), (y - top).reshape(shape).astype(np.float32)
-    upper = source[top, left] * (1 - u) + source[top, right] * u
-    lower = source[bottom, left] * (1 - u) + source[bottom, right] * u
+
+    def corner(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        return values[rows, columns].astype(np.float32)  # converts the few values that are read, not the whole map
+
+    upper = corner(top, left) * (1 - u) + corner(top, right) * u
+    lower = corner(bottom, left) * (1 - u) + corner(bottom, right) * u
     mixed: npt.NDArray[np.float32] = upper * (1 - v) + lower * v
     return mixed

@@ -58,7 +58,7 @@ def write_mp4(
     padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
     with _replacing(Path(path)) as temporary, tempfile.TemporaryDirectory() as folder:
         picture = Path(folder, "picture.mp4") if sound else temporary
-        count = _encode(picture, padded, fps, _bt709("yuv420p"), _H264, codec="libx264", preset="veryfast")
+        count = _encode(picture, padded, fps, _bt709("yuv420p"), _H264, codec="libx264", preset="superfast")
         if sound:  # added afterwards because only now it is known how long the picture lasts
             inputs = ["-i", str(picture), "-i", str(Path(str(audio_from)).absolute()), "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy"]
             cut = ["-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS,apad", "-t", f"{count / fps:.6f}", "-c:a", "aac"]

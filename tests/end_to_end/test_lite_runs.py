@@ -1,0 +1,71 @@
+"""The main job, from a clip to masks, on rendered scenes and real video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmo import Settings, segment
+from segmo.cache import StageCache
+from segmo.evaluation.metrics import boundary_f, region_similarity
+from segmo.settings import FrameSettings
+from segmo.synthetic import scenarios
+from segmo.synthetic.renderer import render_clip
+from segmo.synthetic.scene import RenderedScene
+from segmo.video import write_mp4
+
+
+def rendered(name: str, directory: Path, frames: int = 48) -> tuple[Path, RenderedScene]:
+    scene = render_clip(getattr(scenarios, name)(), frames)
+    path = directory / f"{name}.mp4"
+    write_mp4(path, scene.frames, 24.0)
+    return path, scene
+
+
+@pytest.mark.parametrize("name", ["static_nothing", "camera_rotation_static", "parallax_static"])
+def test_nothing_moves_but_the_camera(name: str, tmp_path: Path) -> None:
+    path, _ = rendered(name, tmp_path)
+    result = segment(path)
+    assert result.labels.nothing_moves and result.masks.nothing_moves and not result.masks.labels.any()
+    assert any("nothing moves" in note.lower() for note in result.warnings)
+
+
+def test_two_objects_that_cross_keep_their_ids(tmp_path: Path) -> None:
+    path, scene = rendered("two_crossing", tmp_path, 60)
+    labels = segment(path).masks.labels
+    truth = scene.moving_labels
+    movers = [int(k) for k in np.unique(truth) if k]
+    assert len(movers) == 2
+    ids = []
+    for mover in movers:
+        for part in (slice(0, 10), slice(-10, None)):  # before and after they meet
+            votes = np.bincount(labels[part][truth[part] == mover], minlength=2)
+            assert votes[1:].max() > 0.6 * votes.sum()
+            ids.append(int(votes[1:].argmax()) + 1)
+    assert ids[0] == ids[1] and ids[2] == ids[3] and ids[0] != ids[2]
+    assert region_similarity(labels > 0, truth > 0).mean() > 0.7
+
+
+def test_the_same_input_gives_the_same_masks_bit_for_bit(shared: Path, tmp_path: Path) -> None:
+    answers = []
+    for run in range(2):
+        result = segment(shared / "clips" / "cat.mp4", Settings(frames=FrameSettings(max_frames=24)), cache=StageCache(tmp_path / str(run)))
+        answers.append((result.masks.labels, result.tracks.positions_xy, result.depth.inverse_depth))
+    for first, second in zip(*answers, strict=True):
+        assert np.array_equal(first, second)
+    assert answers[0][0].any()
+
+
+def test_real_video_with_a_mover_that_the_camera_follows(shared: Path) -> None:
+    """Region similarity and boundary F against the annotation of DAVIS, efficiency mode off."""
+    from PIL import Image
+
+    sequence = shared / "davis-dev" / "JPEGImages" / "480p" / "blackswan"
+    result = segment(sequence, Settings(frames=FrameSettings(efficiency=False)))
+    truth = np.stack([np.asarray(Image.open(p)) > 0 for p in sorted((shared / "davis-dev/Annotations/480p/blackswan").glob("*.png"))])
+    assert result.clip.names[0] == "00000" and len(result.clip) == len(truth)
+    moving = result.masks.labels > 0
+    assert region_similarity(moving, truth).mean() > 0.8  # 0.88 when this was written
+    assert boundary_f(moving, truth).mean() > 0.7  # 0.81 when this was written
