@@ -102,5 +102,4 @@ def sample_map(values: Float, xy: Float, frame_hw: tuple[int, int]) -> npt.NDArr
 
     upper = corner(top, left) * (1 - u) + corner(top, right) * u
     lower = corner(bottom, left) * (1 - u) + corner(bottom, right) * u
-    mixed: npt.NDArray[np.float32] = upper * (1 - v) + lower * v
-    return mixed
+    return np.asarray(upper * (1 - v) + lower * v, np.float32)
