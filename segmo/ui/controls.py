@@ -8,22 +8,18 @@ from typing import Any
 
 import gradio as gr
 
+from segmo.errors import SettingsError
 from segmo.settings import Option, Settings, iter_options, with_values
 
+AUTO = "auto"
+"""Value, as on the command line, of an option that is left to segmo."""
 SLIDER_STEPS = 250
 """A range of more steps than this is a number to type, not a slider."""
-AUTOMATIC = "_auto"
-"""Ending of the name of the box beside an option that may be left to segmo."""
 
 
 def name(option: Option) -> str:
     """Name of an option in the app's API: its last word, as on the command line."""
     return option.path[-1]
-
-
-def is_optional(option: Option) -> bool:
-    """Whether the option may be left to segmo (its default is None)."""
-    return option.default is None
 
 
 def build_controls(preset: str) -> dict[str, gr.components.Component]:
@@ -36,22 +32,27 @@ def build_controls(preset: str) -> dict[str, gr.components.Component]:
 
 
 def settings_from(values: Mapping[str, Any]) -> Settings:
-    """Settings from the controls' values by API name.
+    """Settings from the controls' values by API name; what is missing has its default.
 
     Raises:
-        SettingsError: a value is missing, of the wrong kind or out of range.
+        SettingsError: a value is of the wrong kind or out of range.
     """
-    chosen: dict[tuple[str, ...], Any] = {}
-    for option in iter_options():
-        value = values.get(name(option))
-        if is_optional(option) and values.get(name(option) + AUTOMATIC, value is None):
-            value = None
-        elif value is None:
-            value = option.default
-        elif isinstance(option.default, int) and not isinstance(option.default, bool) and float(value).is_integer():
-            value = int(value)  # the page sends every number as it likes
-        chosen[option.path] = value
-    return with_values(Settings(), chosen)
+    return with_values(Settings(), {option.path: _parsed(option, values.get(name(option))) for option in iter_options()})
+
+
+def _parsed(option: Option, value: Any) -> Any:
+    """A control's value as the setting wants it: pages send 2 and 2.0 alike, cache keys tell them apart, and AUTO stands for None."""
+    if value is None or (option.default is None and value == AUTO):
+        return option.default
+    if option.default is None:
+        try:
+            return float(value)
+        except ValueError as error:
+            wanted = f"{AUTO} or a number from {option.minimum:g} to {option.maximum:g}"
+            raise SettingsError(f"{option.label} is {value!r}. Give {wanted}.") from error
+    if isinstance(option.default, int) and not isinstance(option.default, bool) and float(value).is_integer():
+        return int(value)
+    return float(value) if isinstance(option.default, float) else value
 
 
 def command_line(clip: str, settings: Settings) -> str:
@@ -70,11 +71,8 @@ def command_line(clip: str, settings: Settings) -> str:
 
 def client_snippet(settings: Settings) -> str:
     """The Python that repeats a run through the app's API."""
-    changed = ""
-    for option in iter_options():
-        value = _value(settings, option.path)
-        if value != option.default:
-            changed += f", {name(option)}={value!r}" + (f", {name(option)}{AUTOMATIC}=False" if is_optional(option) else "")
+    values = {name(option): _value(settings, option.path) for option in iter_options() if _value(settings, option.path) != option.default}
+    changed = "".join(f", {key}={value!r}" for key, value in values.items())
     return (
         "from gradio_client import Client, handle_file\n\n"
         "client = Client(ADDRESS_OF_THIS_PAGE)\n"
@@ -95,7 +93,7 @@ def _place(options: Sequence[Option], preset: str) -> dict[str, gr.components.Co
     for typed, group in itertools.groupby(options, _is_typed):
         if typed:
             with gr.Row(elem_classes="numbers"):
-                controls |= {name(option): _number(option) for option in group}
+                controls |= {name(option): _typed(option) for option in group}
         else:
             for option in group:
                 controls |= _control(option, preset)
@@ -103,13 +101,16 @@ def _place(options: Sequence[Option], preset: str) -> dict[str, gr.components.Co
 
 
 def _is_typed(option: Option) -> bool:
-    """Whether the option is a number of too wide a range for a slider."""
-    if option.choices or isinstance(option.default, bool) or option.default is None:
+    """Whether the option is a number of too wide a range for a slider, or one that may be left open."""
+    if option.choices or isinstance(option.default, bool):
         return False
-    return option.minimum is None or option.maximum is None or (option.maximum - option.minimum) / (option.step or 1) > SLIDER_STEPS
+    low, high = option.minimum, option.maximum
+    return option.default is None or low is None or high is None or (high - low) / (option.step or 1) > SLIDER_STEPS
 
 
-def _number(option: Option) -> gr.components.Component:
+def _typed(option: Option) -> gr.components.Component:
+    if option.default is None:
+        return gr.Textbox(AUTO, label=option.label, info=option.help, max_lines=1, min_width=120)
     return gr.Number(
         option.default,
         label=option.label,
@@ -128,16 +129,6 @@ def _control(option: Option, preset: str) -> dict[str, gr.components.Component]:
         return {key: gr.Radio(list(option.choices), value=preset if key == "preset" else option.default, label=label, info=info)}
     if isinstance(option.default, bool):
         return {key: gr.Checkbox(option.default, label=label, info=info)}
-    if is_optional(option):
-        return _optional(option)
     assert option.minimum is not None and option.maximum is not None, "a slider has ends"
     slider = gr.Slider(option.minimum, option.maximum, option.default, step=option.step, label=label, info=info, buttons=[])
     return {key: slider}
-
-
-def _optional(option: Option) -> dict[str, gr.components.Component]:
-    low, high = option.minimum or 0.0, 1.0 if option.maximum is None else option.maximum
-    automatic = gr.Checkbox(True, label=f"{option.label}: automatic", info=option.help)
-    slider = gr.Slider(low, high, (low + high) / 2, step=option.step, label=option.label, visible=False, buttons=[])
-    automatic.input(lambda on: gr.update(visible=not on), automatic, slider, queue=False, show_progress="hidden", api_visibility="private")
-    return {name(option): slider, name(option) + AUTOMATIC: automatic}

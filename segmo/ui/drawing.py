@@ -13,7 +13,7 @@ import numpy.typing as npt
 from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
-from segmo.ui.parts import MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
+from segmo.ui.parts import VIEW_FOLDER, MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
 from segmo.video import write_mp4
 
 RESULT_SIDE_PX = 960
@@ -42,7 +42,7 @@ def open_canvas(directory: Path, clip: Clip) -> Canvas:
     """Shrink the clip's frames once for all tabs."""
     hw = fit_side(clip.hw, TAB_SIDE_PX)
     frames = clip.frames if hw == clip.hw else np.stack([resize_image(frame, hw) for frame in clip.frames])
-    (directory / "view").mkdir(parents=True, exist_ok=True)
+    (directory / VIEW_FOLDER).mkdir(parents=True, exist_ok=True)
     return Canvas(directory, clip, frames)
 
 
@@ -156,7 +156,7 @@ def _objects(masks: ObjectMasks) -> list[MovingObject]:
 
 
 def _video(canvas: Canvas, name: str, draw: Callable[[int], npt.NDArray[np.uint8]]) -> str:
-    file = f"view/{name}.mp4"
+    file = f"{VIEW_FOLDER}/{name}.mp4"
     write_mp4(canvas.directory / file, (draw(t) for t in range(len(canvas.clip))), _rate(canvas.clip))
     return file
 
@@ -166,7 +166,7 @@ def _rate(clip: Clip) -> float:
 
 
 def _picture(canvas: Canvas, name: str, image: UInt8) -> str:
-    file = f"view/{name}.jpg"
+    file = f"{VIEW_FOLDER}/{name}.jpg"
     ok, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 76])
     assert ok
     (canvas.directory / file).write_bytes(code.tobytes())

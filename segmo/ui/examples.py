@@ -1,27 +1,31 @@
-"""The clips the page opens with: rendered by segmo itself, shipped together with their finished results.
+"""The clips the page opens with, shipped together with their finished results.
 
-`python -m segmo.ui.examples` renders the clips and computes the results again.
+`python -m segmo data examples examples/` renders the clips; `python -m segmo.ui.examples` computes their results again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segmo.ui.parts import VIEW_FILE
+from segmo.ui.parts import VIEW_FILE, VIEW_FOLDER, FilesPart, save
+from segmo.ui.translate import Translator
 
 log = logging.getLogger(__name__)
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "examples"
-SIZE_HW, FRAMES, TRACKS = (360, 640), 48, 1500  # few tracks: their file is the largest of a result
 TITLES = {
-    "two_crossing": "Two that cross, hand-held camera",
+    "two_crossing": "Two that cross",
     "parallax_static": "Only the camera moves",
+    "small_fast": "Small and fast",
+    "stop_and_start": "Stops and starts",
 }
-"""Scenarios of `segmo.synthetic` that are shipped, and their titles."""
+"""The examples in the order of the page; their clips are those of `segmo.synthetic.examples`."""
+TRACKS = 800
+"""Fewer than usual, because their file is the largest of a result."""
 
 
 @dataclass(frozen=True)
@@ -34,40 +38,44 @@ class Example:
     """Folder with a `view.json`."""
 
 
-def find_examples(directory: Path = DIRECTORY, titles: Mapping[str, str] = TITLES) -> dict[str, Example]:
+def find_examples(directory: Path = DIRECTORY) -> dict[str, Example]:
     """The shipped examples that are complete, by name."""
     found = {}
-    for name, title in titles.items():
-        example = Example(title, directory / name / "clip.mp4", directory / name / "result")
+    for name, title in TITLES.items():
+        example = Example(title, directory / f"{name}.mp4", directory / name)
         if example.clip.is_file() and (example.result / VIEW_FILE).is_file():
             found[name] = example
     return found
 
 
-def build_example(name: str, directory: Path = DIRECTORY) -> None:
-    """Render a clip and compute its result."""
+def build_results(directory: Path = DIRECTORY) -> None:
+    """Compute the result of every clip."""
     from segmo.settings import Settings, TrackSettings
-    from segmo.synthetic import render_clip, scenarios
     from segmo.ui.handlers import fill
-    from segmo.ui.translate import Translator
-    from segmo.video import write_mp4
 
-    home = directory / name
-    home.mkdir(parents=True, exist_ok=True)
-    write_mp4(home / "clip.mp4", render_clip(scenarios.SCENARIOS[name](SIZE_HW, FRAMES)).frames, scenarios.FPS)
-    shutil.rmtree(home / "result", ignore_errors=True)
-    (home / "result").mkdir()
-    for _ in fill(Translator(home / "result"), home / "clip.mp4", Settings(tracks=TrackSettings(max_tracks=TRACKS))):
-        pass
-
-
-def main() -> None:
-    """Build all examples."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in TITLES:
-        log.info("Building the example %s.", name)
-        build_example(name)
+        log.info("Computing the result of %s.", name)
+        shutil.rmtree(directory / name, ignore_errors=True)
+        (directory / name).mkdir()
+        page = Translator(directory / name)
+        for _ in fill(page, directory / f"{name}.mp4", Settings(tracks=TrackSettings(max_tracks=TRACKS))):
+            pass
+        _keep_archive_only(page)
+
+
+def _keep_archive_only(page: Translator) -> None:
+    """Delete the files that are in the archive too, so that what is shipped stays small."""
+    files = page.parts["files"]
+    assert isinstance(files, FilesPart)
+    for path in page.directory.iterdir():
+        if path.is_dir() and path.name != VIEW_FOLDER:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in (VIEW_FILE, files.archive):
+            path.unlink()
+    page.parts["files"] = dataclasses.replace(files, files=())
+    save(page.directory, page.parts)
 
 
 if __name__ == "__main__":
-    main()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    build_results()

@@ -63,10 +63,15 @@ def open_result(directory: Path) -> Updates:
     return {**panels.show_all(shown, directory), "steps": progress.to_html(), "progress": progress, "message": "", **buttons(running=False)}
 
 
+def stand_in_line() -> Updates:
+    """Answer a press of Run at once, also when others are being served."""
+    return {"message": panels.message("info", "Waiting.", text.IN_LINE), **buttons(running=True)}
+
+
 def run(clip: Path | None, values: Mapping[str, Any], *, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:
     """Run a clip and fill the page as it goes; errors become a message."""
     if clip is None:
-        yield {"message": panels.message("info", "", text.NO_CLIP)}
+        yield {"message": panels.message("info", "", text.NO_CLIP), **buttons(running=False)}
         return
     page = Translator(new_result())
     yield page.begin()

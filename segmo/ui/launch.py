@@ -16,7 +16,7 @@ from segmo.ui import theme
 from segmo.ui.examples import DIRECTORY, find_examples
 from segmo.ui.layout import build_app
 from segmo.ui.limits import limits_from
-from segmo.ui.results import results_directory, sweep
+from segmo.ui.results import results_directory
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     limits = limits_from()
     results_directory().mkdir(parents=True, exist_ok=True)
-    sweep(limits.keep_hours)
     os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_directory() / "uploads"))
     gr.set_static_paths([DIRECTORY])  # served in place, not copied
     app = build_app(options.preset, find_examples(), limits)
@@ -48,6 +47,7 @@ def launch_options(upload_mb: int) -> dict[str, Any]:
     return {
         "theme": theme.build_theme(),
         "css_paths": theme.STYLE_SHEET,
+        "favicon_path": theme.ICON,
         "head": f"<script>{theme.SCRIPT.read_text(encoding='utf-8')}</script>",
         "allowed_paths": [str(results_directory())],
         "max_file_size": f"{upload_mb}mb",

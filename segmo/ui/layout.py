@@ -17,6 +17,9 @@ from segmo.ui.panels import Updates
 Components = dict[str, Any]
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
+QUEUE = "runs"
+"""What the page and the API have in common: so many runs at once."""
+
 VIDEO_TYPES = ["video", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".gif", ".webp"]
 
 
@@ -128,16 +131,9 @@ def _connect(parts: Components, controls: Components, examples: Mapping[str, Exa
     def on_example(name: str) -> dict[Any, Any]:
         return named({**handlers.open_result(examples[name].result), "upload": None, "poster": gr.update(visible=False), "clip_note": ""})
 
-    running = parts["run"].click(
-        on_run,
-        clip,
-        outputs,
-        concurrency_id="segmo",
-        concurrency_limit=limits.runs_at_once,
-        show_progress="minimal",
-        show_progress_on=parts["message"],
-        api_visibility="private",
-    )
+    shared = {"concurrency_id": QUEUE, "concurrency_limit": limits.runs_at_once}
+    pressed = parts["run"].click(lambda: named(handlers.stand_in_line()), None, outputs, queue=False, **QUIET)
+    running = pressed.then(on_run, clip, outputs, **shared, **QUIET)
     parts["stop"].click(
         lambda progress: named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
     )
@@ -164,6 +160,6 @@ def _add_api(parts: Components, controls: Components, limits: Limits) -> None:
         [overlay, archive, summary],
         inputs_kwargs=controls,
         api_name="segment",
-        concurrency_id="segmo",
+        concurrency_id=QUEUE,
         api_description=text.API,
     )

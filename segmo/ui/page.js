@@ -25,6 +25,7 @@
 		if (event.target.matches?.(".compare .slide")) event.target.closest(".compare").style.setProperty("--cut", event.target.value + "%");
 		if (event.target.matches?.(".slide-on")) document.querySelector("#compare .compare").classList.toggle("sliding", event.target.checked);
 	});
+	document.documentElement.style.overflowAnchor = "none"; // a message above the steps shall push them down, not hide above the screen
 	document.addEventListener("click", (event) => {
 		// On a narrow page the result lies above the button that makes it.
 		if (event.target.closest?.("#run") && window.innerWidth < 820) document.getElementById("result-column")?.scrollIntoView({ block: "start" });

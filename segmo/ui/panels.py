@@ -47,7 +47,7 @@ def show(name: str, part: Part, directory: Path) -> Updates:
     else:
         assert isinstance(part, RunPart)
         updates = {"record": _record(part)}
-    shown: Updates = {slot: gr.update(value=value, visible=True) for slot, value in updates.items()}
+    shown: Updates = {slot: gr.update(value=value or None, visible=bool(value)) for slot, value in updates.items()}
     shown[f"{name}_note"] = note(text.ABOUT[name], part.facts, part.notes)
     return shown
 

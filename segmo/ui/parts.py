@@ -17,6 +17,8 @@ from segmo.errors import DataError
 
 VIEW_FILE = "view.json"
 VIEW_VERSION = 1
+VIEW_FOLDER = "view"
+"""Folder of the pictures and videos that only the page needs."""
 
 
 @dataclass(frozen=True)

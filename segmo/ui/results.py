@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from segmo.cache import cache_directory
+from segmo.ui.limits import limits_from
 
 
 def results_directory() -> Path:
@@ -16,7 +17,8 @@ def results_directory() -> Path:
 
 
 def new_result() -> Path:
-    """A new, empty folder for one run."""
+    """A new, empty folder for one run; old ones go."""
+    sweep(limits_from().keep_hours)
     directory = results_directory() / secrets.token_hex(16)
     directory.mkdir(parents=True)
     return directory

@@ -69,7 +69,8 @@ NOTHING_MOVES = (
     "or allow more frames."
 )
 
-STOPPED = "Stopped. Finished stages are kept: Run goes on from where it stopped."
+STOPPED = "Finished stages are kept: Run goes on from where it stopped."
+IN_LINE = "Your run starts when the one before it is done."
 UNEXPECTED = "Finished stages are kept. Press Run to try again, or use fewer or smaller frames; the server's log says more."
 NO_CLIP = "There is no clip yet. Drop a video on the left, or choose an example, and press Run."
 

@@ -1,4 +1,4 @@
-"""How the page looks: a quiet theme on system fonts, and the style sheet and script of its own elements."""
+"""How the page looks: a quiet theme on system fonts, and the style sheet, script and icon of its own elements."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import gradio as gr
 
 STYLE_SHEET = Path(__file__).with_name("style.css")
 SCRIPT = Path(__file__).with_name("page.js")
+ICON = Path(__file__).with_name("icon.svg")
 
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")

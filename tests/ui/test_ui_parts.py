@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import gradio as gr
 import pytest
 
 from segmo.errors import DataError, SettingsError
-from segmo.settings import MotionSettings, QuerySettings, Settings, iter_options
+from segmo.settings import MotionSettings, QuerySettings, Settings, iter_options, with_values
 from segmo.ui import launch, panels, parts, results
 from segmo.ui.controls import build_controls, client_snippet, command_line, name, settings_from
 from segmo.ui.examples import find_examples
@@ -52,8 +53,8 @@ def controls_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Con
 def test_every_setting_has_a_control_with_its_help(controls_of: Callable[[str], Controls]) -> None:
     controls = controls_of("lite")
     for option in iter_options():
-        shown = [control for key, control in controls.items() if key.startswith(name(option))]
-        assert any(option.label in str(control.label) and control.info == option.help for control in shown)
+        control = controls[name(option)]
+        assert control.label == option.label and control.info == option.help
 
 
 def test_the_untouched_panel_gives_the_default_settings(controls_of: Callable[[str], Controls]) -> None:
@@ -63,24 +64,31 @@ def test_the_untouched_panel_gives_the_default_settings(controls_of: Callable[[s
     assert settings_from(values["paper"]).preset == "paper"
 
 
-def test_a_threshold_by_hand_counts_only_when_automatic_is_off() -> None:
-    assert settings_from({"threshold": 0.3, "threshold_auto": True}).motion == MotionSettings(None)
-    assert settings_from({"threshold": 0.3, "threshold_auto": False}).motion == MotionSettings(0.3)
+def test_the_threshold_is_automatic_or_a_number() -> None:
+    assert settings_from({"threshold": "auto"}).motion == MotionSettings(None)
+    assert settings_from({"threshold": "0.3"}).motion == settings_from({"threshold": 0.3}).motion == MotionSettings(0.3)
+    assert settings_from({"threshold": 0}).motion == MotionSettings(0)
+    for wrong in ("high", "1.2"):
+        with pytest.raises(SettingsError, match=r"Motion threshold is .*from 0 to 1"):
+            settings_from({"threshold": wrong})
 
 
 def test_numbers_of_the_page_become_the_kind_the_setting_has() -> None:
-    settings = settings_from({"stride": 7.0, "max_side": None, "seed": 3.0})
-    assert settings.query == QuerySettings(7) and isinstance(settings.query.stride, int) and isinstance(settings.tracks.seed, int)
+    settings = settings_from({"stride": 7.0, "max_side": None, "start_s": 2, "length_s": 0})
+    assert settings.query == QuerySettings(7)
+    assert json.dumps(settings.to_dict()) == json.dumps(
+        with_values(Settings(), {("query", "stride"): 7, ("frames", "start_s"): 2.0}).to_dict()
+    )
     with pytest.raises(SettingsError, match="Maximum frames"):
         settings_from({"max_frames": -1})
 
 
 def test_the_command_line_repeats_the_settings() -> None:
-    values = {"stride": 4, "efficiency": False, "start_s": 1.5, "threshold": 0.25, "threshold_auto": False}
+    values = {"stride": 4, "efficiency": False, "start_s": 1.5, "threshold": 0.25}
     settings = settings_from(values)
     assert command_line("clip.mp4", Settings()) == "python -m segmo run clip.mp4"
     assert command_line("clip.mp4", settings) == "python -m segmo run clip.mp4 --no-efficiency --start 1.5 --stride 4 --threshold 0.25"
-    assert "efficiency=False, start_s=1.5, stride=4, threshold=0.25, threshold_auto=False" in client_snippet(settings)
+    assert "efficiency=False, start_s=1.5, stride=4, threshold=0.25" in client_snippet(settings)
 
 
 def test_limits_come_from_the_environment() -> None:
