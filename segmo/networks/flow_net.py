@@ -36,18 +36,19 @@ class Residual(nn.Module):
 class FlowNet(nn.Module):
     """U-Net over (B, planes, h, w) flow, (B, errors, h, w) photometric errors and (B, scales) numbers of the frame."""
 
-    def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, int, int, int] = (24, 48, 80, 128)) -> None:
+    def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, ...] = (24, 48, 80, 128)) -> None:
         super().__init__()
         a, b, c, d = widths
-        self.half = nn.Sequential(_conv(planes + errors + scales, a, 2), _conv(a, a))
-        self.quarter = nn.Sequential(_conv(a, b, 2), Residual(b))
-        self.eighth = nn.Sequential(_conv(b, c, 2), Residual(c))
-        self.sixteenth = nn.Sequential(_conv(c, d, 2), Residual(d), Residual(d, 2))
+        self.down2 = nn.Sequential(_conv(planes + errors + scales, a, 2), _conv(a, a))
+        self.down4 = nn.Sequential(_conv(a, b, 2), Residual(b))
+        self.down8 = nn.Sequential(_conv(b, c, 2), Residual(c))
+        self.down16 = nn.Sequential(_conv(c, d, 2), Residual(d), Residual(d, 2))
         self.whole = nn.Sequential(nn.Linear(2 * d, d), nn.ReLU(inplace=True), nn.Linear(d, d))
-        self.to_eighth = _conv(d + c, c)
-        self.to_quarter = _conv(c + b, b)
-        self.to_half = _conv(b + a, a)
+        self.up8 = _conv(d + c, c)
+        self.up4 = _conv(c + b, b)
+        self.up2 = _conv(b + a, a)
         self.head = nn.Conv2d(a, 4, 3, 1, 1)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
 
     def forward(self, planes: Tensor, error: Tensor, scales: Tensor) -> Tensor:
         """Logits that a pixel moves.
@@ -63,14 +64,14 @@ class FlowNet(nn.Module):
         height, width = planes.shape[-2:]
         x = torch.cat([planes, error / ERROR_UNIT, scales[..., None, None].expand(-1, -1, height, width)], 1)
         x = F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate").contiguous(memory_format=torch.channels_last)
-        half = self.half(x)
-        quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
-        deep = self.sixteenth(eighth)
+        half = self.down2(x)
+        quarter = self.down4(half)
+        eighth = self.down8(quarter)
+        deep = self.down16(eighth)
         deep = deep + self.whole(torch.cat([deep.mean((2, 3)), deep.amax((2, 3))], 1))[..., None, None]
-        x = self.to_eighth(torch.cat([_twice(deep), eighth], 1))
-        x = self.to_quarter(torch.cat([_twice(x), quarter], 1))
-        x = self.to_half(torch.cat([_twice(x), half], 1))
+        x = self.up8(torch.cat([_twice(deep), eighth], 1))
+        x = self.up4(torch.cat([_twice(x), quarter], 1))
+        x = self.up2(torch.cat([_twice(x), half], 1))
         return F.pixel_shuffle(self.head(x), 2)[:, 0, :height, :width]
 
 

@@ -44,7 +44,8 @@ class SceneKind:
     @property
     def config(self) -> SceneConfig:
         """The distribution of these scenes."""
-        return SceneConfig(**{name: tuple(value) if isinstance(value, list) else value for name, value in self.settings.items()})
+        settings: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in self.settings.items()}
+        return SceneConfig(**settings)
 
 
 def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
@@ -100,9 +101,7 @@ def render_shards(directory: Path, seed: int, scenes: int, kinds: tuple[SceneKin
     count = -(-scenes // SHARD_SCENES)
     paths = [shard_path(directory, number) for number in range(count)]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    done = 0
-    for _ in _on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers):
-        done += 1
+    for done, _ in enumerate(_on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers), start=1):
         yield done / len(missing)
     return paths
 

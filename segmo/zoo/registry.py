@@ -38,6 +38,20 @@ class ModelSpec:
     """Checksum of the file, checked before every use."""
 
 
+@dataclass(frozen=True)
+class ShippedWeights:
+    """A file of weights that we trained ourselves and that is part of the repository."""
+
+    filename: str
+    """File in `segmo/zoo/weights`, whose README says how it was trained."""
+    size_bytes: int
+    sha256: str
+    """Checksum of the file, checked whenever it is loaded."""
+
+
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 0, "")
+
+
 def _lite(role: str, adapter: str, paper: str) -> ModelSpec:
     return ModelSpec(role, "lite", "lite", f"segmo.zoo.lite_models:{adapter}", "MIT", paper)
 

@@ -1,0 +1,327 @@
+"""MotionNet: how probably each track moves on its own, from the shape of its trajectory and from what it looks like.
+
+Source: "Segment Any Motion in Videos" (arXiv 2503.22268), its paper configuration: 3,443,809 parameters in 200 entries, loaded from `moseg.pth`
+(MIT) unchanged. Written anew from the description and the shapes of the weights. Deviations: attention is fused and never stores N x N scores; works in batches.
+
+The weights depend on some odd behaviour, which is kept on purpose and marked "Quirk" below.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segmo.errors import WeightsError
+
+FREQUENCIES = 10
+CHANNELS = 2 * (2 + 4 * FREQUENCIES) + 4
+"""Numbers a track and frame: positions and motions with their frequencies, depth, its change, visibility, confidence."""
+DESCRIPTOR = 768
+"""Length of a track's descriptor: the keys of DINOv2 base."""
+TIME_WIDTH, TIME_HEADS, TIME_HIDDEN, TIME_LAYERS = 16, 4, 64, 2
+TRACK_WIDTH, TRACK_HEADS, TRACK_HIDDEN, TRACK_LAYERS = 128, 8, 512, 4
+DROPOUT = 0.1
+
+
+def encode_frequencies(values: Tensor) -> Tensor:
+    """x, y, then for f = 1, 2, 4 ... 512: sin(f x), sin(f y), cos(f x), cos(f y). Quirk: no factor pi.
+
+    Args:
+        values: (B, 2, ...).
+
+    Returns:
+        (B, 42, ...)
+    """
+    parts = [values]
+    for k in range(FREQUENCIES):
+        parts += [torch.sin(values * 2.0**k), torch.cos(values * 2.0**k)]
+    return torch.cat(parts, 1)
+
+
+def look_up_depth(xy: Tensor, depth: Tensor) -> Tensor:
+    """The depth that belongs to each position, as the published weights have learnt it.
+
+    Quirk: coordinates in [-1, 1] are used as if they were in [0, 1], so most negative ones read pixel (0, 0).
+
+    Args:
+        xy: (B, 2, N, T) positions in [-1, 1].
+        depth: (B, T, h, w).
+
+    Returns:
+        (B, N, T)
+    """
+    height, width = depth.shape[-2:]
+    cells = torch.trunc(xy[:, 1] * height) * width + torch.trunc(xy[:, 0] * width)
+    cells = cells.clamp(0, height * width - 1).long()
+    return depth.flatten(2).gather(2, cells.transpose(1, 2)).transpose(1, 2)
+
+
+def encode_tracks(xy: Tensor, hidden: Tensor, visibility: Tensor, confidence: Tensor, depth: Tensor) -> Tensor:
+    """The network's input.
+
+    Args:
+        xy: (B, 2, N, T) positions, `2 * x / W - 1` and `2 * y / H - 1`, clamped to [-1, 1].
+        hidden: (B, N, T) bool, where a track is not visible.
+        visibility: (B, N, T) probability of being visible.
+        confidence: (B, N, T) probability that the position is right, 0 where it is not known whether the track is visible.
+        depth: (B, T, h, w) inverse depth in [0, 1].
+
+    Returns:
+        (B, 88, N, T)
+    """
+    known = (~hidden[..., 1:]).to(xy.dtype)  # quirk: whether the track is visible *now* does not matter
+
+    def change(values: Tensor) -> Tensor:
+        return F.pad(values.diff(dim=-1) * known[:, None], (0, 1))
+
+    depth_there = look_up_depth(xy, depth)[:, None]
+    parts = [
+        encode_frequencies(xy),
+        encode_frequencies(change(xy)),
+        depth_there,
+        change(depth_there),
+        visibility[:, None],
+        confidence[:, None],
+    ]
+    return torch.cat(parts, 1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention; its weights are named as in torch's `MultiheadAttention`."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, memory: Tensor, visible: Tensor | None = None) -> Tensor:
+        """Attend from (B, M, C) to (B, S, C), of which only those count that are `visible`, (B, S) bool. Where none is, zeros are projected."""
+        width = query.shape[-1]
+        if query is memory:
+            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
+        else:
+            q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
+            k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, -1)
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        mask = None if visible is None else visible[:, None, None]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=DROPOUT if self.training else 0.0)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def _along_time(attention: Attention, x: Tensor, memory: Tensor, visible: Tensor | None) -> Tensor:
+    """Attention within each track: x and memory (B, N, T, C), visible (B, N, T)."""
+    merged = None if visible is None else visible.flatten(0, 1)
+    flat = x.flatten(0, 1)
+    return attention(flat, flat if memory is x else memory.flatten(0, 1), merged).unflatten(0, x.shape[:2])
+
+
+def _across_tracks(attention: Attention, x: Tensor, visible: Tensor) -> Tensor:
+    """Attention within each frame."""
+    by_frame = x.transpose(1, 2)
+    flat = by_frame.flatten(0, 1)
+    return attention(flat, flat, visible.transpose(1, 2).flatten(0, 1)).unflatten(0, by_frame.shape[:2]).transpose(1, 2)
+
+
+class TimeEncoderLayer(nn.Module):
+    """Attention along time, then across tracks. Quirk: both with the same weights, but norms of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self_attn = Attention(TIME_WIDTH, TIME_HEADS)
+        self.linear1 = nn.Linear(TIME_WIDTH, TIME_HIDDEN)
+        self.linear2 = nn.Linear(TIME_HIDDEN, TIME_WIDTH)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(TIME_WIDTH) for _ in range(3))
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(_along_time(self.self_attn, x, x, visible)))
+        x = self.norm3(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
+        return self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+
+
+class TimeDecoderLayer(nn.Module):
+    """As the encoder's, then attention along time to what the encoder made. Quirk: that one is not masked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self_attn = Attention(TIME_WIDTH, TIME_HEADS)
+        self.multihead_attn = Attention(TIME_WIDTH, TIME_HEADS)
+        self.linear1 = nn.Linear(TIME_WIDTH, TIME_HIDDEN)
+        self.linear2 = nn.Linear(TIME_HIDDEN, TIME_WIDTH)
+        self.norm1, self.norm4, self.norm2, self.norm3 = (nn.LayerNorm(TIME_WIDTH) for _ in range(4))
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(_along_time(self.self_attn, x, x, visible)))
+        x = self.norm4(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
+        x = self.norm2(x + self.dropout(_along_time(self.multihead_attn, x, memory, None)))
+        return self.norm3(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+
+
+class TimeEncoder(nn.Module):
+    """The encoder's layers and their final norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TimeEncoderLayer() for _ in range(TIME_LAYERS))
+        self.norm = nn.LayerNorm(TIME_WIDTH)
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, visible)
+        return self.norm(x)
+
+
+class TimeDecoder(nn.Module):
+    """The decoder's layers and their final norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(TimeDecoderLayer() for _ in range(TIME_LAYERS))
+        self.norm = nn.LayerNorm(TIME_WIDTH)
+
+    def forward(self, x: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x, memory, visible)
+        return self.norm(x)
+
+
+class TimeTransformer(nn.Module):
+    """Encoder and decoder over (B, N, T, 16); the same tokens are source and target."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = TimeEncoder()
+        self.decoder = TimeDecoder()
+
+    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
+        return self.decoder(x, self.encoder(x, visible), visible)
+
+
+class TrajectoryEncoder(nn.Module):
+    """16 numbers a track from what it does over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input_fc1 = nn.Conv2d(CHANNELS, TIME_WIDTH, 1)
+        self.fc2 = nn.Conv2d(TIME_WIDTH, TIME_WIDTH, 1)
+        self.transformer_model = TimeTransformer()
+
+    def forward(self, inputs: Tensor, hidden: Tensor) -> Tensor:
+        """(B, N, 16) from (B, 88, N, T) inputs and (B, N, T) bool hidden."""
+        x = F.relu(self.fc2(F.relu(self.input_fc1(inputs)))).permute(0, 2, 3, 1)
+        visible = ~hidden
+        never = ~visible.any(-1, keepdim=True)
+        visible = torch.cat([visible[..., :1] | never, visible[..., 1:]], -1)
+        return self.transformer_model(x, visible).amax(2)  # quirk: hidden frames take part in the maximum
+
+
+def _feed_forward(inputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, TRACK_HIDDEN), nn.ReLU(), nn.Linear(TRACK_HIDDEN, TRACK_WIDTH))
+
+
+class TrackEncoderLayer(nn.Module):
+    """Attention over tracks by their motion alone; the descriptors join at the feed-forward, so that semantics stay decoupled from motion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = Attention(TRACK_WIDTH, TRACK_HEADS)
+        self.ffn = _feed_forward(TRACK_WIDTH + DESCRIPTOR)
+        self.norm1, self.norm2 = nn.LayerNorm(TRACK_WIDTH), nn.LayerNorm(TRACK_WIDTH)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor, descriptors: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(self.attention(x, x)))
+        return self.norm2(x + self.dropout(self.ffn(torch.cat([x, descriptors], -1))))
+
+
+class TrackDecoderLayer(nn.Module):
+    """Attention over tracks, then to what the encoder made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.self_attention = Attention(TRACK_WIDTH, TRACK_HEADS)
+        self.cross_attention = Attention(TRACK_WIDTH, TRACK_HEADS)
+        self.ffn = _feed_forward(TRACK_WIDTH)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(TRACK_WIDTH) for _ in range(3))
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        x = self.norm1(x + self.dropout(self.self_attention(x, x)))
+        x = self.norm2(x + self.dropout(self.cross_attention(x, memory)))
+        return self.norm3(x + self.dropout(self.ffn(x)))
+
+
+class Embedding(nn.Module):
+    """One linear layer, in a module of its own because the weights are named so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(TIME_WIDTH, TRACK_WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.embedding(x)
+
+
+class TrackClassifier(nn.Module):
+    """One logit a track from all tracks of the clip together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = Embedding()
+        self.encoders = nn.ModuleList(TrackEncoderLayer() for _ in range(TRACK_LAYERS))
+        self.decoders = nn.ModuleList(TrackDecoderLayer() for _ in range(TRACK_LAYERS))
+        self.output_layer = nn.Linear(TRACK_WIDTH, 1)
+
+    def forward(self, trajectories: Tensor, descriptors: Tensor) -> Tensor:
+        """(B, N) from (B, N, 16) and (B, N, 768)."""
+        start = memory = self.embedding(trajectories)
+        for encoder in self.encoders:
+            memory = encoder(memory, descriptors)
+        x = start
+        for decoder in self.decoders:
+            x = decoder(x, memory)
+        return self.output_layer(x)[..., 0]
+
+
+class MotionNet(nn.Module):
+    """Logits that tracks move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = TrackClassifier()
+        self.joint_encoder = TrajectoryEncoder()
+
+    def forward(self, inputs: Tensor, hidden: Tensor, descriptors: Tensor) -> Tensor:
+        """Judge all tracks of a clip together.
+
+        Args:
+            inputs: (B, 88, N, T) from `encode_tracks`.
+            hidden: (B, N, T) bool, where a track is not visible. A track hidden throughout counts as visible on its first frame.
+            descriptors: (B, N, 768) what each track looks like.
+
+        Returns:
+            (B, N) logits; their sigmoid is the probability of motion.
+        """
+        return self.decoder(self.joint_encoder(inputs, hidden), descriptors)
+
+
+def load_motion_net(path: Path, device: str = "cpu") -> MotionNet:
+    """The network with the weights of `moseg.pth`, ready to judge.
+
+    Raises:
+        WeightsError: the file is not such a checkpoint.
+    """
+    try:
+        network = MotionNet()
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"])
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"{path} holds no weights of the motion network ({str(error)[:200]}). Fetch moseg.pth again.") from error
+    return network.to(device).eval().requires_grad_(False)

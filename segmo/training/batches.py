@@ -1,0 +1,195 @@
+"""Batches of rendered scenes: which samples an iteration sees, and what is done to them.
+
+Everything random follows from the seed and the number of the iteration, so that a run that was stopped goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segmo.lite.flow import GAPS
+from segmo.lite.inputs import CLIP, FLOOR_PX
+from segmo.training.arguments import Augmentation
+
+Array = npt.NDArray[Any]
+COUNT = len(GAPS)
+LONG, SHORT = (0, 3), (1, 2)  # positions of the gaps of four frames and of one
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B samples."""
+
+    planes: Tensor
+    """(B, PLANES, h, w)"""
+    error: Tensor
+    """(B, G, h, w) grey levels."""
+    scales: Tensor
+    """(B, SCALES)"""
+    moving: Tensor
+    """(B, h, w) share of each pixel that moves."""
+
+
+@dataclass(eq=False)
+class Sample:
+    """One sample, taken apart so that it can be changed."""
+
+    flow: Array
+    """(2, G, 2, h, w) residual flow and flow minus its median."""
+    parallax: Array
+    """(2, 2, h, w) for each long gap, along and across epipolar lines."""
+    error: Array
+    """(G, h, w)"""
+    flow_scales: Array
+    """(2, G)"""
+    parallax_scales: Array
+    """(2, 2)"""
+    moving: Array
+    """(h, w)"""
+
+
+class Scenes:
+    """Samples in shards on disk."""
+
+    def __init__(self, paths: Sequence[Path], count: int) -> None:
+        self._shards = [np.load(path, mmap_mode="r") for path in paths]
+        self._ends = np.cumsum([len(shard) for shard in self._shards])
+        self.count = min(count, int(self._ends[-1]))
+
+    def sample(self, index: int) -> Sample:
+        """A copy of one sample."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        record = self._shards[number][index - self._ends[number]]
+        planes = record["planes"].astype(np.float32)
+        scales = record["scales"].copy()
+        return Sample(
+            planes[: 4 * COUNT].reshape(2, COUNT, 2, *planes.shape[1:]),
+            planes[4 * COUNT :].reshape(2, 2, *planes.shape[1:]),
+            record["error"].astype(np.float32),
+            scales[: 2 * COUNT].reshape(2, COUNT),
+            scales[2 * COUNT :].reshape(2, 2),
+            record["moving"].astype(np.float32) / 255,
+        )
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples as they are, in batches."""
+        for start in range(0, self.count, size):
+            yield collate([self.sample(index) for index in range(start, min(start + size, self.count))])
+
+
+def indices(seed: int, iteration: int, size: int, count: int) -> list[int]:
+    """Samples of an iteration: every pass over the `count` samples has an order of its own."""
+    orders: dict[int, Array] = {}
+    answer = []
+    for position in range(iteration * size, (iteration + 1) * size):
+        turn, place = divmod(position, count)
+        if turn not in orders:
+            orders[turn] = np.random.default_rng([seed, turn, 0x0D]).permutation(count)
+        answer.append(int(orders[turn][place]))
+    return answer
+
+
+def make_batch(scenes: Scenes, seed: int, iteration: int, size: int, augmentation: Augmentation) -> Batch:
+    """The batch of an iteration."""
+    rng = np.random.default_rng([seed, iteration, 0xA6])
+    samples = [
+        augmented(scenes.sample(index), rng, augmentation, lambda: scenes.sample(int(rng.integers(scenes.count))))
+        for index in indices(seed, iteration, size, scenes.count)
+    ]
+    return _resized(collate(samples), rng, augmentation)
+
+
+def batches(scenes: Scenes, seed: int, iterations: range, size: int, augmentation: Augmentation) -> Iterator[Batch]:
+    """The batches of the iterations in order, made one ahead of use."""
+    with ThreadPoolExecutor(1) as pool:
+        following = None
+        for iteration in iterations:
+            ready = following or pool.submit(make_batch, scenes, seed, iteration, size, augmentation)
+            following = pool.submit(make_batch, scenes, seed, iteration + 1, size, augmentation) if iteration + 1 in iterations else None
+            yield ready.result()
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples as one batch."""
+    planes = [np.concatenate([s.flow.reshape(-1, *s.moving.shape), s.parallax.reshape(-1, *s.moving.shape)]) for s in samples]
+    scales = [np.concatenate([s.flow_scales.ravel(), s.parallax_scales.ravel()]) for s in samples]
+    arrays = (planes, [s.error for s in samples], scales, [s.moving for s in samples])
+    return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
+
+
+def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, another: Any) -> Sample:
+    """Change a sample at random, in ways that do not change what moves; `another` gives a different sample."""
+    if rng.random() < chance.broken:
+        _copy_gaps(sample, another(), [(g, g) for g in LONG if rng.random() < 0.7])
+    if rng.random() < chance.extrapolated:
+        _extrapolate(sample)
+        if rng.random() < 0.5:
+            _forget_parallax(sample, (0, 1))
+    if rng.random() < chance.missing_gap:
+        g = int(rng.integers(COUNT))
+        _copy_gaps(sample, sample, [(COUNT - 1 - g, g)])
+    if rng.random() < chance.no_parallax:
+        _forget_parallax(sample, ((0,), (1,), (0, 1))[rng.integers(3)])
+    if rng.random() < chance.flip:
+        _mirror(sample, 0)
+    if rng.random() < chance.flip:
+        _mirror(sample, 1)
+    if rng.random() < chance.flip:
+        sample.flow = -sample.flow[:, ::-1]
+        sample.flow_scales = sample.flow_scales[:, ::-1]
+        sample.error, sample.parallax, sample.parallax_scales = sample.error[::-1], sample.parallax[::-1], sample.parallax_scales[::-1]
+    return sample
+
+
+def _copy_gaps(sample: Sample, source: Sample, pairs: Sequence[tuple[int, int]]) -> None:
+    """Let gaps show what other gaps of a sample show; each pair is (from, to)."""
+    for origin, target in pairs:
+        sample.flow[:, target], sample.flow_scales[:, target] = source.flow[:, origin], source.flow_scales[:, origin]
+        sample.error[target] = source.error[origin]
+        if origin in LONG:
+            a, b = LONG.index(origin), LONG.index(target)
+            sample.parallax[b], sample.parallax_scales[b] = source.parallax[a], source.parallax_scales[a]
+
+
+def _extrapolate(sample: Sample) -> None:
+    for short, long in zip(SHORT, LONG, strict=True):
+        usual = np.exp(2 * sample.flow_scales[:, short])
+        longer = 4 * (usual - FLOOR_PX) + FLOOR_PX
+        sample.flow[:, long] = np.clip(sample.flow[:, short] * (4 * usual / longer)[:, None, None, None], -CLIP, CLIP)
+        sample.flow_scales[:, long] = 0.5 * np.log(longer)
+
+
+def _forget_parallax(sample: Sample, which: Sequence[int]) -> None:
+    sample.parallax[list(which)], sample.parallax_scales[list(which)] = 0, 0
+
+
+def _mirror(sample: Sample, direction: int) -> None:
+    """Mirror left to right (0) or upside down (1)."""
+    axis = -1 - direction
+    sample.flow, sample.parallax = np.flip(sample.flow, axis).copy(), np.flip(sample.parallax, axis)
+    sample.error, sample.moving = np.flip(sample.error, axis), np.flip(sample.moving, axis)
+    sample.flow[:, :, direction] *= -1
+
+
+def _resized(batch: Batch, rng: np.random.Generator, chance: Augmentation) -> Batch:
+    height, width = batch.moving.shape[1:]
+    small = (height * 3 // 4, width * 3 // 4)
+    draw = rng.random()
+    if draw < chance.smaller:
+        planes, error, moving = (F.interpolate(x, small, mode="area") for x in (batch.planes, batch.error, batch.moving[:, None]))
+        return Batch(planes, error, batch.scales, moving[:, 0])
+    if draw < chance.smaller + chance.cropped:
+        y, x = int(rng.integers(height - small[0] + 1)), int(rng.integers(width - small[1] + 1))
+        window = np.s_[..., y : y + small[0], x : x + small[1]]
+        return Batch(batch.planes[window], batch.error[window], batch.scales, batch.moving[window])
+    return batch

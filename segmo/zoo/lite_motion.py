@@ -1,0 +1,83 @@
+"""The motion network of the `lite` preset: from flow fields to the probability that a pixel moves, with weights from this repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from segmo.errors import WeightsError
+from segmo.lite.flow import GAPS
+from segmo.lite.inputs import PLANES, SCALES, NetworkInput, network_input
+from segmo.lite.parallel import parallel_map
+from segmo.types import FlowFields, Steps
+from segmo.zoo.registry import LITE_MOTION
+
+if TYPE_CHECKING:
+    from segmo.networks.flow_net import FlowNet
+
+WEIGHTS = Path(__file__).parent / "weights" / LITE_MOTION.filename
+BATCH = 8  # frames at once: more does not make the processor faster
+
+
+def load_flow_net(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> FlowNet:
+    """The trained network, ready for inference on the CPU.
+
+    Args:
+        sha256: checksum the file must have; empty accepts any.
+
+    Raises:
+        WeightsError: the file is missing, not the expected one, or does not fit the network.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load
+
+    from segmo.networks.flow_net import FlowNet
+
+    try:
+        content = path.read_bytes()
+        with safe_open(path, "pt") as file:
+            widths = json.loads((file.metadata() or {})["widths"])
+        tensors = {name: value.float() for name, value in load(content).items()}
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"The weights {path} cannot be read: {error!r}. Restore the file from the repository.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 and found != sha256:
+        raise WeightsError(f"The weights {path} have SHA-256 {found}, not {sha256}. Restore the file from the repository.")
+    net = FlowNet(PLANES, len(GAPS), SCALES, tuple(widths))
+    counters = {name: value for name, value in net.state_dict().items() if not value.is_floating_point()}  # of batches: no weights
+    try:
+        net.load_state_dict(tensors | counters, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"The weights {path} do not fit this version of the network: {error}. Restore both from one version.") from error
+    return net.eval().requires_grad_(False)
+
+
+def network_probability(fields: FlowFields, model: FlowNet) -> Steps[npt.NDArray[np.float32]]:
+    """(T, h / 2, w / 2) probability that a pixel moves on its own, frame by frame, for flow on an (h, w) grid at the gaps `GAPS`."""
+    frames = fields.flow.shape[1]
+    inputs = parallel_map(lambda t: network_input(fields.flow[:, t], fields.photometric_error[:, t], fields.valid[:, t]), range(frames))
+    answer = np.zeros((frames, fields.grid_hw[0] // 2, fields.grid_hw[1] // 2), np.float32)
+    waiting: list[NetworkInput] = []
+    for t, made in enumerate(inputs):
+        waiting.append(made)
+        if len(waiting) == BATCH or t == frames - 1:
+            answer[t + 1 - len(waiting) : t + 1] = _forward(waiting, model)
+            waiting.clear()
+            yield (t + 1) / frames
+    return answer
+
+
+def _forward(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:
+    import torch
+
+    with torch.inference_mode():
+        planes, error, scales = (
+            torch.from_numpy(np.stack(arrays)).float()
+            for arrays in ([i.planes for i in inputs], [i.error for i in inputs], [i.scales for i in inputs])
+        )
+        return torch.sigmoid(model(planes, error, scales)).numpy()
