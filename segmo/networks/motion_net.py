@@ -1,7 +1,8 @@
 """MotionNet: how probably each track moves on its own, from the shape of its trajectory and from what it looks like.
 
-Source: "Segment Any Motion in Videos" (arXiv 2503.22268), its paper configuration: 3,443,809 parameters in 200 entries, loaded from `moseg.pth`
-(MIT) unchanged. Written anew from the description and the shapes of the weights. Deviations: attention is fused and never stores N x N scores; works in batches.
+Source: "Segment Any Motion in Videos" (arXiv 2503.22268), its paper configuration: 3,443,809 parameters in 200 entries, loaded from the
+published `moseg.pth` unchanged; written anew from the description and the shapes of the weights. Licence: MIT. Deviations:
+attention is fused and never stores N x N scores; several clips can go in one batch.
 
 The weights depend on some odd behaviour, which is kept on purpose and marked "Quirk" below.
 """
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segmo.errors import WeightsError
+from segmo.networks.weights import load_into
 
 FREQUENCIES = 10
 CHANNELS = 2 * (2 + 4 * FREQUENCIES) + 4
@@ -102,14 +103,14 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, query: Tensor, memory: Tensor, visible: Tensor | None = None) -> Tensor:
-        """Attend from (B, M, C) to (B, S, C), of which only those count that are `visible`, (B, S) bool. Where none is, zeros are projected."""
+        """Attend from (B, M, C) to those of (B, S, C) that are `visible`, (B, S) bool. Where none is, zeros are projected."""
         width = query.shape[-1]
         if query is memory:
             q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
         else:
             q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, -1)
-        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))
         mask = None if visible is None else visible[:, None, None]
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=DROPOUT if self.training else 0.0)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
@@ -119,14 +120,14 @@ def _along_time(attention: Attention, x: Tensor, memory: Tensor, visible: Tensor
     """Attention within each track: x and memory (B, N, T, C), visible (B, N, T)."""
     merged = None if visible is None else visible.flatten(0, 1)
     flat = x.flatten(0, 1)
-    return attention(flat, flat if memory is x else memory.flatten(0, 1), merged).unflatten(0, x.shape[:2])
+    return attention(flat, flat if memory is x else memory.flatten(0, 1), merged).reshape(x.shape)
 
 
 def _across_tracks(attention: Attention, x: Tensor, visible: Tensor) -> Tensor:
     """Attention within each frame."""
     by_frame = x.transpose(1, 2)
     flat = by_frame.flatten(0, 1)
-    return attention(flat, flat, visible.transpose(1, 2).flatten(0, 1)).unflatten(0, by_frame.shape[:2]).transpose(1, 2)
+    return attention(flat, flat, visible.transpose(1, 2).flatten(0, 1)).reshape(by_frame.shape).transpose(1, 2)
 
 
 class TimeEncoderLayer(nn.Module):
@@ -228,7 +229,7 @@ def _feed_forward(inputs: int) -> nn.Sequential:
 
 
 class TrackEncoderLayer(nn.Module):
-    """Attention over tracks by their motion alone; the descriptors join at the feed-forward, so that semantics stay decoupled from motion."""
+    """Attention over tracks by their motion alone; descriptors join at the feed-forward, so that semantics stay decoupled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -313,15 +314,10 @@ class MotionNet(nn.Module):
         return self.decoder(self.joint_encoder(inputs, hidden), descriptors)
 
 
-def load_motion_net(path: Path, device: str = "cpu") -> MotionNet:
-    """The network with the weights of `moseg.pth`, ready to judge.
+def load_motion_net(path: Path) -> MotionNet:
+    """The network with the weights of `moseg.pth`, on the processor and ready to judge.
 
     Raises:
         WeightsError: the file is not such a checkpoint.
     """
-    try:
-        network = MotionNet()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"])
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"{path} holds no weights of the motion network ({str(error)[:200]}). Fetch moseg.pth again.") from error
-    return network.to(device).eval().requires_grad_(False)
+    return load_into(MotionNet(), path, "model_state_dict")

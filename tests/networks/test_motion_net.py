@@ -74,7 +74,7 @@ def test_inputs_of_a_point_at_rest():
 def test_depth_is_looked_up_as_the_published_weights_learnt_it():
     depth = torch.arange(12.0).reshape(1, 1, 3, 4)
     xy = torch.tensor([[-0.9, -0.9], [0.5, 0.0], [0.99, 0.99], [-0.6, 0.4]]).T.reshape(1, 2, 4, 1)
-    # half of the picture reads pixel 0; from there on, half a picture is spread over the whole map, and x below 0 reaches back into the row before
+    # negative coordinates read pixel 0, and where only x is negative, pixels of a row before
     assert look_up_depth(xy, depth).flatten().tolist() == [0, 2, 11, 2]
 
 
@@ -84,8 +84,8 @@ def test_published_weights_load_and_others_are_refused(network, tmp_path):
     loaded = load_motion_net(path)
     assert not loaded.training and all(torch.equal(a, b) for a, b in zip(loaded.parameters(), network.parameters(), strict=True))
     torch.save({"model_state_dict": dict(list(network.state_dict().items())[1:])}, path)
-    with pytest.raises(WeightsError, match="moseg.pth"):
+    with pytest.raises(WeightsError, match=r"moseg\.pth"):
         load_motion_net(path)
     path.write_bytes(b"not a checkpoint")
-    with pytest.raises(WeightsError, match="moseg.pth"):
+    with pytest.raises(WeightsError, match=r"moseg\.pth"):
         load_motion_net(path)
