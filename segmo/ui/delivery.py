@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmo.types import Steps
+from segmo.ui import text
 from segmo.ui.controls import client_snippet, command_line
 from segmo.ui.parts import FilesPart, RunPart, StageRow
 
@@ -48,6 +49,7 @@ def record(result: Result, files_seconds: float) -> RunPart:
     """What ran, for how long, and how to repeat it."""
     rows = [StageRow(row.stage, row.model, row.seconds, row.cached) for row in result.stages]
     rows.append(StageRow("files", "", files_seconds, False))
+    rows.sort(key=lambda row: list(text.STAGES).index(row.stage))  # not in the order in which the cache was asked
     clip, total = result.clip, sum(row.seconds for row in rows if not row.cached)
     facts = [f"{total:.1f} s of computing", f"{len(clip)} of {clip.source_frame_count} frames used", f"preset {result.settings.preset}"]
     return RunPart(facts, result.warnings, rows, command_line("clip.mp4", result.settings), client_snippet(result.settings))

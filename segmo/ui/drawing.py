@@ -18,7 +18,9 @@ from segmo.video import write_mp4
 
 RESULT_SIDE_PX = 960
 TAB_SIDE_PX = 640
-MAX_PICTURES = 24
+PAIR_SIDE_PX = 480
+"""Of each of two pictures side by side."""
+MAX_PICTURES = 20
 BINS = 40
 QUERY_COLOUR = (255, 176, 32)
 
@@ -76,8 +78,11 @@ def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
 def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:
     """The frames, and beside them their depth in colours."""
 
+    hw = fit_side(canvas.hw, PAIR_SIDE_PX)
+
     def draw(t: int) -> UInt8:
-        return render.side_by_side(canvas.frames[t], render.depth_colours(depth.inverse_depth[t], canvas.hw, bool(depth.reliable[t])))
+        picture = render.depth_colours(depth.inverse_depth[t], hw, bool(depth.reliable[t]))
+        return render.side_by_side(resize_image(canvas.frames[t], hw), picture)
 
     name = _video(canvas, "depth", draw)
     unreliable = int((~depth.reliable).sum())
@@ -97,10 +102,11 @@ def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:
     shown = _spread(range(len(features.query_frames)), MAX_PICTURES // 2)
     colours = render.feature_colours(features)
     pictures = []
+    hw = fit_side(canvas.hw, PAIR_SIDE_PX)
     for q in shown:
         t = int(features.query_frames[q])
-        image = cv2.resize(colours[q], canvas.hw[::-1], interpolation=cv2.INTER_NEAREST)
-        both = render.side_by_side(canvas.frames[t], image)
+        cells = cv2.resize(colours[q], hw[::-1], interpolation=cv2.INTER_NEAREST)
+        both = render.side_by_side(resize_image(canvas.frames[t], hw), cells)
         pictures.append((_picture(canvas, f"features_{t:04d}", both), f"{canvas.clip.timestamps_s[t]:.2f} s"))
     _, rows, columns, channels = features.features.shape
     return PicturesPart(

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +51,21 @@ def find_examples(directory: Path = DIRECTORY) -> dict[str, Example]:
 
 
 def build_results(directory: Path = DIRECTORY) -> None:
-    """Compute the result of every clip."""
+    """Compute the result of every clip, from nothing."""
+    from segmo import pipeline
+    from segmo.cache import StageCache
     from segmo.settings import Settings, TrackSettings
     from segmo.ui.handlers import fill
 
+    settings = Settings(tracks=TrackSettings(max_tracks=TRACKS))
     for name in TITLES:
         log.info("Computing the result of %s.", name)
         shutil.rmtree(directory / name, ignore_errors=True)
         (directory / name).mkdir()
         page = Translator(directory / name)
-        for _ in fill(page, directory / f"{name}.mp4", Settings(tracks=TrackSettings(max_tracks=TRACKS))):
-            pass
+        with tempfile.TemporaryDirectory() as folder, StageCache(Path(folder)) as cache:
+            for _ in fill(page, directory / f"{name}.mp4", settings, functools.partial(pipeline.run, cache=cache)):
+                pass
         _keep_archive_only(page)
 
 
