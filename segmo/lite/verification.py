@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
-from segmo.lite.cues import sigmoid
+from segmo.lite.cues import logit, sigmoid
 from segmo.lite.flow import GAPS
 from segmo.lite.parallax import epipolar_parts, estimate_ego_motion
 from segmo.lite.refinement import warp
@@ -25,6 +25,7 @@ from segmo.lite.refinement import warp
 Field = npt.NDArray[np.floating[Any]]
 
 BACKWARDS_PX = 0.3  # parallax below minus this, in map pixels over four frames, would lie behind the camera
+DOUBT = 0.75  # probability below which a region is held to be static
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 
 
@@ -71,44 +72,57 @@ def test_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], grey
     return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)))
 
 
-def verify_regions(probability: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:
+def verify_regions(probability: Field, cue: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:
     """Lower the probability of regions that a static scene explains.
 
     Args:
         probability: (T, h, w) that a pixel moves.
+        cue: (T, h, w) how far its flow stands out.
         tests: one a frame.
 
     Returns:
         (T, h, w) probabilities, and the probability in [0, 1] that anything moves at all.
     """
     regions, count = ndimage.label(probability > 0.5)
-    if not count:
-        return probability, 0.0
     tested = [t for t, test in enumerate(tests) if test is not None]
-    if not tested:
-        return probability, 1.0
+    if not count or not tested:
+        return probability, float(count > 0)
     violation, backwards, gain, spread = (np.stack([np.asarray(getattr(tests[t], name)) for t in tested]) for name in _MEASURES)
-    inside = regions[tested]
-    index = np.arange(1, count + 1)
-    size = np.bincount(inside.ravel(), minlength=count + 1)[1:]
-    believed = np.zeros(count + 1, np.float32)
-    noise = np.broadcast_to(spread[:, None, None], inside.shape)
-    relative = np.log((_mean(violation, inside, index) + 0.02) / (_mean(noise, inside, index) + 0.06))
-    behind = _mean(backwards, inside, index)
-    boxes = ndimage.find_objects(inside, max_label=count)
-    gains = np.array([np.quantile(gain[box][inside[box] == k], 0.9) if box else 0 for k, box in zip(index, boxes, strict=True)])
-    geometry = sigmoid(4 * (relative - 0.7) + 6 * behind)
-    photometry = sigmoid(3 * (np.log1p(np.maximum(gains, 0)) - np.log1p(2.5)))
-    believed[1:] = np.where(size >= SMALLEST_REGION, geometry * photometry, 0.5)
-    weight = np.minimum(2 * believed, 1)  # a region that is more likely moving than not keeps what it has
-    weight[0] = 1
-    anything = believed[1:][size >= SMALLEST_REGION]
-    return (probability * weight[regions]).astype(np.float32), float(anything.max(initial=0.0))
+    inside, stands_out = regions[tested], cue[tested]
+    weight = np.ones(count + 1, np.float32)
+    anything = 0.0
+    for region, box in enumerate(ndimage.find_objects(inside, max_label=count), start=1):
+        if box is None:
+            continue
+        chosen = inside[box] == region
+        size = int(chosen.sum())
+        if size < SMALLEST_REGION:
+            continue
+        noise = np.broadcast_to(spread[box[0], None, None], chosen.shape)[chosen].mean()
+        behind, stands = backwards[box][chosen], stands_out[box][chosen]
+        believed = _belief(violation[box][chosen], behind, gain[box][chosen], stands, float(noise), size / inside.size)
+        weight[region] = min(1.0, 2 * believed)  # a region that is more likely moving than not keeps what it has
+        anything = max(anything, believed)
+    return (probability * weight[regions]).astype(np.float32), anything
+
+
+def _belief(violation: Field, backwards: Field, gain: Field, cue: Field, noise: float, share: float) -> float:
+    """Probability that a region moves, from the measures of its (M,) voxels: static geometry must fail *and* the flow must be real.
+
+    Where the flow explains nothing better than the camera's motion it is not to be believed, so violation and cheirality are
+    weighted by the gain. The numbers were fitted to 954 regions of 111 rendered scenes, half of them without a mover; of the
+    probability they give, DOUBT is asked for, because a false mover is worse than a missed one where there may be none.
+    """
+    trust = np.clip(gain - 1, 0, 30)
+    order = np.argsort(violation)
+    total = np.cumsum(trust[order])
+    typical = float(violation[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 1 else 0.0
+    behind = float((backwards * trust).sum() / max(trust.sum(), 1e-3))
+    geometry = 1.5 * np.log((typical + 0.02) / (noise + 0.06)) + 2.0 * behind + 0.66
+    explained = 0.65 * np.log1p(max(float(np.quantile(gain, 0.9)), 0.0)) + 3.15 * float((gain > 3).mean())
+    reality = explained + 1.61 * np.log(float(cue.mean()) + 0.1) + 0.28 * np.log(share) - 3.03
+    both = sigmoid(np.array(geometry)) * sigmoid(np.array(reality))
+    return float(sigmoid(logit(both) - logit(np.array(DOUBT))))
 
 
 _MEASURES = ("violation", "backwards", "gain", "spread")
-
-
-def _mean(values: npt.NDArray[Any], regions: npt.NDArray[np.int32], index: npt.NDArray[np.int64]) -> Field:
-    total = np.bincount(regions.ravel(), values.ravel().astype(np.float32), len(index) + 1)
-    return total[1:] / np.maximum(np.bincount(regions.ravel(), minlength=len(index) + 1)[1:], 1)

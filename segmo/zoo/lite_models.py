@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -112,7 +114,7 @@ class LiteFeatures:
 class LiteMotion:
     """Residuals to the camera's motion, and what stands out of them."""
 
-    identity = "lite-motion-2"
+    identity = "lite-motion-3"
     needs_flow = True
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
@@ -133,10 +135,10 @@ class LiteMotion:
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
         yield 0.8
         hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        probability = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
+        probability, cue = (np.stack([resize_image(frame, hw) for frame in maps]) for maps in (cues.cue_probability(cue), cue))
         smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(probability)))
         yield 0.9
-        maps, moving_score = verification.verify_regions(smooth, [test for _, test in judged])
+        maps, moving_score = verification.verify_regions(smooth, cue, [test for _, test in judged])
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
         return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, "")
@@ -153,7 +155,7 @@ class LiteMotion:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-1"
+    identity = "lite-masks-2"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
@@ -181,20 +183,24 @@ def finish_masks(
     clip: Clip, logits: npt.NDArray[np.float32], painted: npt.NDArray[np.int32], evidence: MotionEvidence, settings: MaskSettings
 ) -> ObjectMasks:
     """Select the objects worth keeping, number them by size and bring them to the size of the frames."""
-    area = np.bincount(painted.ravel())
-    frames_seen = np.array([(painted == k).any(axis=(1, 2)).sum() for k in range(len(area))])
-    order = [
-        int(k) for k in np.argsort(-area, kind="stable") if k and area[k] / painted[0].size >= settings.min_area * max(1, frames_seen[k])
-    ]
-    order = order[: settings.max_objects]
-    if not order:
-        return no_objects(clip)
-    number = np.zeros(len(area), np.uint8)
-    number[order] = np.arange(1, len(order) + 1)
-    numbered = number[painted]
+    numbered = np.zeros(painted.shape, np.uint8)
+    for number, kept in enumerate(worth_keeping(painted, settings), start=1):
+        numbered[painted == kept] = number
     labels = np.stack(list(parallel_map(lambda t: refinement.full_size(logits[t], numbered[t], clip.frames[t]), range(len(clip)))))
-    maps = evidence.probability_maps
-    scores = {k: float(maps[numbered == k].mean(dtype=np.float64)) for k in range(1, len(order) + 1)}
-    ids = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    ids = ids[ids > 0].astype(np.int64)
-    return ObjectMasks(labels, ids, np.array([scores[int(k)] for k in ids], np.float32))
+    ids = np.array(worth_keeping(labels, settings), np.int64)  # drawing to the edges can swallow the smallest
+    if not len(ids):
+        return no_objects(clip)
+    table = np.zeros(256, np.uint8)
+    table[ids] = np.arange(1, len(ids) + 1)
+    scores = [float(evidence.probability_maps[numbered == k].mean(dtype=np.float64)) for k in ids]
+    return ObjectMasks(table[labels], np.arange(1, len(ids) + 1), np.array(scores, np.float32))
+
+
+def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings) -> list[int]:
+    """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough."""
+    area = np.stack([np.bincount(frame.ravel(), minlength=int(labels.max()) + 1) for frame in labels])
+    seen = (area > 0).sum(axis=0)
+    total = area.sum(axis=0)
+    kept = (total >= settings.min_area * labels[0].size * seen) & (seen >= min(FEWEST_FRAMES, len(labels) / 4))
+    kept[0] = False
+    return [int(k) for k in np.argsort(-total, kind="stable") if kept[k]][: settings.max_objects]
