@@ -63,7 +63,10 @@ class FlowNet(nn.Module):
         """
         height, width = planes.shape[-2:]
         x = torch.cat([planes, error / ERROR_UNIT, scales[..., None, None].expand(-1, -1, height, width)], 1)
-        x = F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate").contiguous(memory_format=torch.channels_last)
+        right, below = -width % STRIDE, -height % STRIDE
+        if right or below:
+            x = F.pad(x, (0, right, 0, below), mode="replicate")
+        x = x.contiguous(memory_format=torch.channels_last)
         half = self.down2(x)
         quarter = self.down4(half)
         eighth = self.down8(quarter)

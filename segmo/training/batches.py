@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segmo.lite.flow import GAPS
-from segmo.lite.inputs import CLIP, FLOOR_PX
+from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES
 from segmo.training.arguments import Augmentation
 
 Array = npt.NDArray[Any]
@@ -121,10 +121,15 @@ def batches(scenes: Scenes, seed: int, iterations: range, size: int, augmentatio
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Samples as one batch."""
-    planes = [np.concatenate([s.flow.reshape(-1, *s.moving.shape), s.parallax.reshape(-1, *s.moving.shape)]) for s in samples]
-    scales = [np.concatenate([s.flow_scales.ravel(), s.parallax_scales.ravel()]) for s in samples]
-    arrays = (planes, [s.error for s in samples], scales, [s.moving for s in samples])
-    return Batch(*(torch.from_numpy(np.stack(a)) for a in arrays))
+    size, hw = len(samples), samples[0].moving.shape
+    planes, scales = np.empty((size, PLANES, *hw), np.float32), np.empty((size, SCALES), np.float32)
+    error, moving = np.empty((size, COUNT, *hw), np.float32), np.empty((size, *hw), np.float32)
+    for b, sample in enumerate(samples):
+        planes[b, : 4 * COUNT].reshape(sample.flow.shape)[:] = sample.flow  # views: the only copy of what was turned around
+        planes[b, 4 * COUNT :].reshape(sample.parallax.shape)[:] = sample.parallax
+        scales[b] = np.concatenate([sample.flow_scales.ravel(), sample.parallax_scales.ravel()])
+        error[b], moving[b] = sample.error, sample.moving
+    return Batch(*(torch.from_numpy(array) for array in (planes, error, scales, moving)))
 
 
 def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, another: Any) -> Sample:
@@ -145,7 +150,7 @@ def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, an
     if rng.random() < chance.flip:
         _mirror(sample, 1)
     if rng.random() < chance.flip:
-        sample.flow = -sample.flow[:, ::-1]
+        sample.flow = np.negative(sample.flow, out=sample.flow)[:, ::-1]
         sample.flow_scales = sample.flow_scales[:, ::-1]
         sample.error, sample.parallax, sample.parallax_scales = sample.error[::-1], sample.parallax[::-1], sample.parallax_scales[::-1]
     return sample
@@ -176,7 +181,7 @@ def _forget_parallax(sample: Sample, which: Sequence[int]) -> None:
 def _mirror(sample: Sample, direction: int) -> None:
     """Mirror left to right (0) or upside down (1)."""
     axis = -1 - direction
-    sample.flow, sample.parallax = np.flip(sample.flow, axis).copy(), np.flip(sample.parallax, axis)
+    sample.flow, sample.parallax = np.flip(sample.flow, axis), np.flip(sample.parallax, axis)
     sample.error, sample.moving = np.flip(sample.error, axis), np.flip(sample.moving, axis)
     sample.flow[:, :, direction] *= -1
 
