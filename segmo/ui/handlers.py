@@ -65,7 +65,12 @@ def open_result(directory: Path) -> Updates:
 
 def stand_in_line() -> Updates:
     """Answer a press of Run at once, also when others are being served."""
-    return {"message": panels.message("info", "Waiting.", text.IN_LINE), **buttons(running=True)}
+    return {"message": panels.message("info", "Starting.", text.IN_LINE), **buttons(running=True)}
+
+
+def turn_away() -> Updates:
+    """Answer a run that could not even begin, because too many wait."""
+    return {"message": panels.message("error", "This run could not start.", text.BUSY), **buttons(running=False)}
 
 
 def run(clip: Path | None, values: Mapping[str, Any], *, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from segmo.cache import cache_directory
+from segmo.errors import SettingsError
 from segmo.settings import PRESETS
 from segmo.ui import theme
 from segmo.ui.examples import DIRECTORY, find_examples
@@ -30,12 +31,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Build the app and serve it until it is stopped."""
+    """Build the app and serve it until it is stopped; what keeps it from starting ends the process with a sentence."""
     options = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    limits = limits_from()
-    results_directory().mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(cache_directory() / "uploads"))
+    try:
+        limits = limits_from()
+        results_directory().mkdir(parents=True, exist_ok=True)
+    except SettingsError as error:
+        sys.exit(f"segmo: {error}")
+    except OSError as error:
+        sys.exit(f"segmo: {results_directory()} cannot be written ({error.strerror}). Set SEGMO_CACHE to a folder that can.")
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(results_directory().with_name("uploads")))
     gr.set_static_paths([DIRECTORY])  # served in place, not copied
     app = build_app(options.preset, find_examples(), limits)
     app.queue(max_size=limits.queue)

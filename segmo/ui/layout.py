@@ -134,6 +134,7 @@ def _connect(parts: Components, controls: Components, examples: Mapping[str, Exa
     shared = {"concurrency_id": QUEUE, "concurrency_limit": limits.runs_at_once}
     pressed = parts["run"].click(lambda: named(handlers.stand_in_line()), None, outputs, queue=False, **QUIET)
     running = pressed.then(on_run, clip, outputs, **shared, **QUIET)
+    running.failure(lambda: named(handlers.turn_away()), None, outputs, queue=False, **QUIET)
     parts["stop"].click(
         lambda progress: named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
     )

@@ -13,7 +13,7 @@ from segmo.ui.limits import limits_from
 
 def results_directory() -> Path:
     """Where the folders of runs are."""
-    return cache_directory() / "results"
+    return (cache_directory() / "results").absolute()
 
 
 def new_result() -> Path:

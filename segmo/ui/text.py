@@ -70,7 +70,8 @@ NOTHING_MOVES = (
 )
 
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."
-IN_LINE = "Your run starts when the one before it is done."
+IN_LINE = "If others are being served, your run waits for its turn."
+BUSY = "Too many runs are waiting. Try again in a minute."
 UNEXPECTED = "Finished stages are kept. Press Run to try again, or use fewer or smaller frames; the server's log says more."
 NO_CLIP = "There is no clip yet. Drop a video on the left, or choose an example, and press Run."
 
