@@ -1,0 +1,136 @@
+"""DinoKeys: what each place of an image looks like, as the keys of DINOv2's last attention on overlapping patches.
+
+Source: DINOv2 (arXiv 2304.07193), transformers' `Dinov2Model` with the weights `facebook/dinov2-base` (both Apache-2.0), used as in
+"Segment Any Motion in Videos". Licence: MIT. Deviations from transformers' model, all of which the paper's motion network was trained with:
+
+- The patches overlap: their convolution takes a stride of 7 instead of 14.
+- Quirk: the position table is resized by scale factors with 0.1 added to the size, as Meta's own code does, and not to a size.
+- Quirk: channel = position in the head * heads + head.
+
+The rest of the last layer is not computed, since only its keys are wanted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import Dinov2Config, Dinov2Model
+
+from segmo.errors import WeightsError
+
+PATCH = 14
+STRIDE = 7
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+_RENAMED = {
+    "cls_token": "embeddings.cls_token",
+    "mask_token": "embeddings.mask_token",
+    "pos_embed": "embeddings.position_embeddings",
+    "patch_embed.proj": "embeddings.patch_embeddings.projection",
+    "norm": "layernorm",
+    "blocks": "encoder.layer",
+    ".attn.proj.": ".attention.o_proj.",
+    ".ls1.gamma": ".layer_scale1.lambda1",
+    ".ls2.gamma": ".layer_scale2.lambda1",
+}
+
+
+def padded_hw(hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width rounded up to whole patches."""
+    return -(-hw[0] // PATCH) * PATCH, -(-hw[1] // PATCH) * PATCH
+
+
+def grid_hw(hw: tuple[int, int], stride: int = STRIDE) -> tuple[int, int]:
+    """Rows and columns of keys for an image of that size."""
+    height, width = padded_hw(hw)
+    return 1 + (height - PATCH) // stride, 1 + (width - PATCH) // stride
+
+
+def prepare_images(frames: Tensor) -> Tensor:
+    """(B, 3, H', W') float input of the network from (B, H, W, 3) uint8 frames; the sides grow to multiples of 14 pixels."""
+    images = frames.permute(0, 3, 1, 2).float() / 255
+    size = padded_hw((images.shape[2], images.shape[3]))
+    if size != images.shape[2:]:
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+    mean, deviation = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, DEVIATION))
+    return (images - mean) / deviation
+
+
+class DinoKeys(nn.Module):
+    """The keys of a DINOv2 model's last layer on a grid of patches."""
+
+    def __init__(self, model: Dinov2Model, stride: int = STRIDE) -> None:
+        super().__init__()
+        self.model = model
+        self.stride = stride
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, rows, columns, C) keys of (B, 3, H, W) images, normalised and of whole patches as `prepare_images` gives them."""
+        embeddings = self.model.embeddings
+        projection = embeddings.patch_embeddings.projection
+        patches = F.conv2d(images, projection.weight, projection.bias, stride=self.stride)
+        rows, columns = patches.shape[2:]
+        tokens = torch.cat([embeddings.cls_token.expand(len(images), -1, -1), patches.flatten(2).transpose(1, 2)], 1)
+        tokens = tokens + self.position_table(rows, columns)
+        layers: list[Any] = list(self.model.encoder.layer)
+        last = layers.pop()
+        for layer in layers:
+            tokens = layer(tokens)
+        keys = last.attention.k_proj(last.norm1(tokens))[:, 1:]
+        by_head = keys.reshape(len(images), rows, columns, last.attention.num_attention_heads, -1)
+        return by_head.transpose(-1, -2).flatten(-2)
+
+    def position_table(self, rows: int, columns: int) -> Tensor:
+        """(1, 1 + rows * columns, C) position embeddings for a grid, the class token's first."""
+        table = self.model.embeddings.position_embeddings
+        side = round((table.shape[1] - 1) ** 0.5)
+        if rows == columns == side:
+            return table
+        grid = table[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2).float()
+        scale = ((rows + 0.1) / side, (columns + 0.1) / side)
+        grid = F.interpolate(grid, scale_factor=scale, mode="bicubic", align_corners=False, recompute_scale_factor=False)
+        return torch.cat([table[:, :1], grid.flatten(2).transpose(1, 2).to(table.dtype)], 1)
+
+
+def base_model() -> Dinov2Model:
+    """DINOv2 base without registers, with random weights: images of 518 pixels, 12 layers of 768 channels in 12 heads."""
+    return Dinov2Model(Dinov2Config(image_size=518, patch_size=PATCH, hidden_size=768, num_hidden_layers=12, num_attention_heads=12))
+
+
+def from_hub_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict as torch hub publishes it, as one of `Dinov2Model`."""
+    renamed = {}
+    for name, values in weights.items():
+        if ".attn.qkv." in name:
+            for part, rows in zip("qkv", values.chunk(3), strict=True):
+                renamed[_rename(name.replace(".attn.qkv.", f".attention.{part}_proj."))] = rows
+        else:
+            renamed[_rename(name)] = values
+    return renamed
+
+
+def _rename(name: str) -> str:
+    for old, new in _RENAMED.items():
+        if old in name if old.startswith(".") else name == old or name.startswith(f"{old}."):
+            name = name.replace(old, new, 1)
+    return name
+
+
+def load_dino(folder: Path, stride: int = STRIDE) -> DinoKeys:
+    """The network with the weights of a folder as the hub publishes it (config.json and safetensors), on the processor.
+
+    Raises:
+        WeightsError: the folder holds no DINOv2 model.
+    """
+    try:
+        loaded: Any = Dinov2Model.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
+    except Exception as error:  # transformers raises almost anything for a damaged folder
+        raise WeightsError(f"{folder} holds no weights of DINOv2 ({' '.join(str(error).split())[:300]}). Fetch it again.") from error
+    model, report = loaded
+    if lacking := sorted(report["missing_keys"]):
+        raise WeightsError(f"{folder} lacks {len(lacking)} weights of DINOv2, such as {lacking[0]}. Fetch it again.")
+    return DinoKeys(model, stride).eval().requires_grad_(False)

@@ -1,0 +1,68 @@
+"""The descriptors beyond the published figures: sizes, and loading folders as the hub publishes them. Models are tiny and random."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import Dinov2Config, Dinov2Model
+
+from segmo.errors import WeightsError
+from segmo.networks.dino import DinoKeys, grid_hw, load_dino, prepare_images
+
+
+@pytest.fixture(scope="module")
+def model() -> Dinov2Model:
+    torch.manual_seed(0)
+    return Dinov2Model(
+        Dinov2Config(image_size=56, patch_size=14, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, mlp_ratio=2)
+    ).eval()
+
+
+@pytest.mark.parametrize("hw", [(14, 14), (15, 29), (56, 70)])
+def test_every_frame_size_gets_its_grid(model, hw):
+    frames = torch.randint(0, 256, (2, *hw, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        keys = DinoKeys(model)(prepare_images(frames))
+    assert keys.shape == (2, *grid_hw(hw), 24) and keys.isfinite().all()
+
+
+def test_without_overlap_and_at_its_own_size_it_is_the_library_s_model(model):
+    images = prepare_images(torch.randint(0, 256, (1, 56, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)))
+    seen = {}
+    hook = model.encoder.layer[-1].attention.k_proj.register_forward_hook(lambda *call: seen.update(keys=call[2]))
+    with torch.inference_mode():
+        model(images)
+        hook.remove()
+        keys = DinoKeys(model, 14)(images)
+    assert torch.allclose(keys.reshape(16, 8, 3).transpose(1, 2).reshape(16, 24), seen["keys"][0, 1:], atol=1e-5)
+
+
+def test_a_frame_of_one_colour_is_normalised(model):
+    images = prepare_images(torch.full((1, 20, 14, 3), 255, dtype=torch.uint8))
+    assert images.shape == (1, 3, 28, 14)
+    assert images[0, :, 5, 5].tolist() == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], abs=1e-5)
+
+
+def test_a_published_folder_loads_and_others_are_refused(model, tmp_path):
+    model.save_pretrained(tmp_path / "good")
+    loaded = load_dino(tmp_path / "good")
+    images = prepare_images(torch.zeros(1, 28, 28, 3, dtype=torch.uint8))
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), DinoKeys(model)(images))
+    with pytest.raises(WeightsError, match="absent"):
+        load_dino(tmp_path / "absent")
+    (tmp_path / "good" / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="good"):
+        load_dino(tmp_path / "good")
+
+
+def test_the_names_of_the_published_checkpoint_are_understood(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    old = {"q_proj": "attention.query", "k_proj": "attention.key", "v_proj": "attention.value", "o_proj": "output.dense"}
+    for new, name in old.items():
+        weights = {key.replace(f"attention.{new}", f"attention.{name}"): value for key, value in weights.items()}
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    loaded = load_dino(tmp_path).model.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
