@@ -18,6 +18,9 @@ PHOTOMETRIC_SCALE = 25.0  # grey levels at which that trust has fallen to 1/e
 BLOCK = 12  # frames that share a colour model, which also looks at as many on either side
 LAB_BINS = (16, 32, 32)
 MOTION_WEIGHT, COLOUR_WEIGHT, PLACE_WEIGHT = 0.7, 0.9, 0.8
+RGB_BINS = 48  # a side: fine enough to part an object from ground of nearly its colour
+OUTLINE_MOTION_WEIGHT, OUTLINE_COLOUR_WEIGHT = 1.2, 0.6
+UNSURE = 2.5  # logit beyond which motion and place are not overruled by colour
 COLOUR_LIMIT = 3.0  # largest say of colour alone, in log odds
 
 
@@ -77,13 +80,18 @@ def _colour_bins(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return (scaled[0] * LAB_BINS[1] + scaled[1]) * LAB_BINS[2] + scaled[2]
 
 
-def _log_likelihood_ratio(bins: npt.NDArray[np.int32], inside: Field, outside: Field) -> Field:
-    """Per histogram bin, log of how much more frequent a colour is inside than outside, from soft counts."""
+def _log_likelihood_ratio(
+    bins: npt.NDArray[np.int32], inside: Field, outside: Field, shape: tuple[int, int, int], sigma: float, rare: float
+) -> Field:
+    """Per bin of a histogram of the given shape, log of how much more frequent a colour is inside than outside, from soft counts.
+
+    Counts are blurred by `sigma` bins; `rare` is the frequency that an unseen colour is granted.
+    """
     shares = []
     for weights in (inside, outside):
-        counts = np.bincount(bins.ravel(), weights.ravel(), int(np.prod(LAB_BINS))).reshape(LAB_BINS)
-        smooth = gaussian_filter(counts, 0.9)
-        shares.append(smooth / max(smooth.sum(), 1e-9) + 2e-5)
+        counts = np.bincount(bins.ravel(), weights.ravel(), int(np.prod(shape))).reshape(shape)
+        smooth = gaussian_filter(counts, sigma)
+        shares.append(smooth / max(smooth.sum(), 1e-9) + rare)
     return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
 
 
@@ -105,7 +113,7 @@ def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks
         for start in range(0, len(motion), BLOCK):
             here = slice(start, start + BLOCK)
             around = slice(max(0, start - BLOCK), start + 2 * BLOCK)
-            ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around])
+            ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around], LAB_BINS, 0.9, 2e-5)
             joined[here] = MOTION_WEIGHT * motion[here] + COLOUR_WEIGHT * ratio[bins[here]]
         place = np.stack(list(parallel_map(lambda p: logit(cv2.GaussianBlur(p, (0, 0), nearer)), probability)))
         logits = links.smooth(joined + PLACE_WEIGHT * place, weight=0.4)
@@ -125,14 +133,33 @@ def guided_filter(values: Field, guide: Field, radius: int, epsilon: float) -> F
 
 
 def full_size(logits: Field, numbers: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(H, W) object ids of one (H, W, 3) frame, from (h, w) logits of the foreground and object numbers on the map grid."""
-    hw = frame.shape[:2]
-    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(logits, -0.02))
-    large = cv2.resize(np.tanh(foreground / 2).astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)
-    inside = guided_filter(large, guide, radius=max(2, hw[1] // 120), epsilon=1e-3) > 0
+    """(H, W) object ids of one (H, W, 3) frame, from (h, w) logits of the foreground and object numbers on the map grid.
+
+    On twice the map grid the colours of this frame alone decide where motion is unsure of itself, which is along the outline.
+    """
     present = np.unique(numbers[numbers > 0])
-    if len(present) <= 1:
-        return inside * (present[0] if len(present) else np.uint8(0))
+    if not len(present):
+        return np.zeros(frame.shape[:2], np.uint8)
+    height, width = 2 * logits.shape[0], 2 * logits.shape[1]
+    foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(logits, -0.02)).astype(np.float32)
+    foreground = cv2.resize(foreground, (width, height), interpolation=cv2.INTER_LINEAR)
+    picture = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    outline = OUTLINE_COLOUR_WEIGHT * _frame_colours(picture, foreground) * np.exp(-((foreground / UNSURE) ** 2))
+    guide = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    soft = guided_filter(np.tanh((OUTLINE_MOTION_WEIGHT * foreground + outline) / 2), guide, radius=1, epsilon=1e-3)
+    hw = frame.shape[:2]
+    inside = cv2.resize(soft, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR) > 0
+    if len(present) == 1:
+        return inside * present[0]
     nearest = [cv2.resize(cv2.GaussianBlur((numbers == k).astype(np.float32), (0, 0), 2), (hw[1], hw[0])) for k in present]
     return inside * present[np.argmax(nearest, axis=0)]
+
+
+def _frame_colours(picture: npt.NDArray[np.uint8], logits: Field) -> Field:
+    """(h, w) log likelihood ratio of each pixel's colour inside and near the present foreground of an (h, w, 3) picture."""
+    bins = picture.astype(np.int32) * RGB_BINS // 256
+    bins = (bins[..., 0] * RGB_BINS + bins[..., 1]) * RGB_BINS + bins[..., 2]
+    probability = sigmoid(logits)
+    outside = np.clip(1 - 2 * probability, 0, 1) * (0.05 + cv2.GaussianBlur(probability, (0, 0), picture.shape[1] / 12))
+    shape = (RGB_BINS, RGB_BINS, RGB_BINS)
+    return _log_likelihood_ratio(bins, np.clip(2 * probability - 1, 0, 1), outside, shape, 0.7, 1e-4)[bins]

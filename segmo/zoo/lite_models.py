@@ -155,7 +155,7 @@ class LiteMotion:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-2"
+    identity = "lite-masks-3"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
