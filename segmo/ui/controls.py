@@ -55,6 +55,12 @@ def _parsed(option: Option, value: Any) -> Any:
     return float(value) if isinstance(option.default, float) else value
 
 
+def values_of(settings: Settings) -> dict[str, Any]:
+    """The controls' values by API name: the inverse of `settings_from`."""
+    values = {name(option): _value(settings, option.path) for option in iter_options()}
+    return {key: AUTO if value is None else value for key, value in values.items()}
+
+
 def command_line(clip: str, settings: Settings) -> str:
     """The command that repeats a run in a terminal."""
     words = ["python -m segmo run", clip]
@@ -110,7 +116,7 @@ def _is_typed(option: Option) -> bool:
 
 def _typed(option: Option) -> gr.components.Component:
     if option.default is None:
-        return gr.Textbox(AUTO, label=option.label, info=option.help, max_lines=1, min_width=120)
+        return gr.Textbox(AUTO, label=option.label, info=option.help, max_lines=1, min_width=120, elem_id=f"setting-{name(option)}")
     return gr.Number(
         option.default,
         label=option.label,

@@ -52,7 +52,8 @@ def record(result: Result, files_seconds: float) -> RunPart:
     rows.sort(key=lambda row: list(text.STAGES).index(row.stage))  # not in the order in which the cache was asked
     clip, total = result.clip, sum(row.seconds for row in rows if not row.cached)
     facts = [f"{total:.1f} s of computing", f"{len(clip)} of {clip.source_frame_count} frames used", f"preset {result.settings.preset}"]
-    return RunPart(facts, result.warnings, rows, command_line("clip.mp4", result.settings), client_snippet(result.settings))
+    settings = result.settings
+    return RunPart(facts, result.warnings, rows, command_line("clip.mp4", settings), client_snippet(settings), settings.to_dict())
 
 
 def summary(result: Result) -> dict[str, Any]:

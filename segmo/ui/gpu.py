@@ -12,9 +12,7 @@ from typing import Any
 import spaces
 
 from segmo.settings import Settings
-
-GPU_SECONDS = 60
-"""Asked for each run: the longest that every visitor's daily quota allows."""
+from segmo.ui.cost import gpu_seconds
 
 
 def run_stages(source: Path, settings: Settings) -> Generator[Any, None, Any]:
@@ -37,7 +35,7 @@ def _run(source: Path, settings: Settings) -> Generator[Any, None, Any]:
     return (yield from pipeline.run(source, settings))
 
 
-@spaces.GPU(duration=GPU_SECONDS)  # type: ignore[untyped-decorator]
+@spaces.GPU(duration=gpu_seconds)  # type: ignore[untyped-decorator]
 def _run_on_gpu(source: Path, settings: Settings) -> Generator[Any, None, None]:
     """As `_run`, but the result is the last item: what a generator returns does not come back from another process."""
     result = yield from _run(source, settings)

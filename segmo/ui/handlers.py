@@ -7,27 +7,31 @@ Stop and a closed tab do) closes the pipeline; finished stages stay in the cache
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gradio as gr
 
-from segmo.errors import InputError
+from segmo.errors import DataError, InputError, SettingsError
 from segmo.settings import Settings
-from segmo.ui import panels, parts, text
-from segmo.ui.controls import settings_from
+from segmo.ui import cost, panels, parts, text
+from segmo.ui.controls import settings_from, values_of
 from segmo.ui.gpu import run_stages
+from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
-from segmo.ui.results import new_result
-from segmo.ui.translate import Translator, buttons
+from segmo.ui.results import find_result, new_result
+from segmo.ui.translate import Translator, buttons, shown
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
     from segmo.pipeline import Result, StageEvent
 
 log = logging.getLogger(__name__)
+
+PLAYER_SIDE_PX = 640
+"""Of the version of an upload that plays in the panel."""
 
 Pipeline = Callable[[Path, Settings], "Generator[StageEvent, None, Result]"]
 Item = TypeVar("Item")
@@ -38,7 +42,7 @@ Answer = tuple[str | None, str | None, dict[str, Any]]
 
 def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     """Look at a dropped clip: its first picture, and which of its frames the present settings use."""
-    nothing: Updates = {"poster": gr.update(value=None, visible=False), "clip_note": ""}
+    nothing = no_clip()
     if clip is None:
         return nothing
     from segmo.ui.preview import preview
@@ -47,7 +51,51 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
         poster, facts = preview(Path(clip), settings_from(values))
     except Exception as error:
         return {**nothing, "clip_note": _problem(error)}
-    return {"poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
+    return {**nothing, "poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
+
+
+def no_clip() -> Updates:
+    """Nothing of the visitor's own on the page."""
+    return {"poster": gr.update(value=None, visible=False), "player": gr.update(value=None, visible=False), "clip_note": ""}
+
+
+def describe(clip: Path | None, values: Mapping[str, Any]) -> Updates:
+    """What the present settings make of a clip, and what that will cost."""
+    return {"clip_note": inspect(str(clip), values)["clip_note"] if clip else ""}
+
+
+def drop(upload: str | None, values: Mapping[str, Any]) -> Iterator[Updates]:
+    """A clip was dropped or taken away: describe it at once, and then let it play, whatever it was recorded with.
+
+    A run.json instead of a clip brings its settings back.
+    """
+    if upload and Path(upload).suffix.lower() == ".json":
+        yield {"upload": None, **restore(Path(upload))}
+        return
+    first = {**inspect(upload, values), "example": None}  # which clip Run takes must be plain to see
+    yield first
+    if upload is None or not first["poster"]["visible"]:
+        return
+    from segmo.video import normalise
+
+    try:
+        player = new_result() / "clip.mp4"
+        normalise(upload, player, max_side=PLAYER_SIDE_PX)
+    except Exception as error:
+        log.warning("A clip can be read but not shown: %s", error)
+        return
+    yield {"poster": gr.update(visible=False), "player": gr.update(value=str(player), visible=True)}
+
+
+def restore(path: Path) -> Updates:
+    """The controls as a run.json has them, and a word about it."""
+    from segmo.ui.checks import settings_of_record
+
+    try:
+        settings = settings_of_record(path)
+    except SettingsError as error:
+        return {"clip_note": _problem(error)}
+    return {**values_of(settings), "clip_note": panels.message("info", "Settings restored.", text.SETTINGS_RESTORED)}
 
 
 def open_result(directory: Path) -> Updates:
@@ -56,16 +104,43 @@ def open_result(directory: Path) -> Updates:
     Raises:
         DataError: the folder holds none.
     """
-    shown = parts.load(directory)
-    record = shown["run"]
-    assert isinstance(record, parts.RunPart)
-    progress = Progress.of_rows(record.stages)
-    return {**panels.show_all(shown, directory), "steps": progress.to_html(), "progress": progress, "message": "", **buttons(running=False)}
+    content = parts.load(directory)
+    progress = Progress.of_rows(_record(content).stages)
+    page = {"steps": progress.to_html(), "progress": progress, "message": "", **buttons(running=False)}
+    return {**panels.show_all(content, directory), **page, **shown(directory)}
 
 
-def stand_in_line() -> Updates:
-    """Answer a press of Run at once, also when others are being served."""
-    return {"message": panels.message("info", "Starting.", text.IN_LINE), **buttons(running=True)}
+def open_link(result: str, examples: Mapping[str, Path]) -> Updates:
+    """Put the result that a link names on the page, and its settings into the controls."""
+    directory = examples.get(result) or find_result(result)
+    try:
+        if directory is None:
+            raise DataError("There is no such result.")
+        return {**open_result(directory), **take_settings(result, examples), "example": result if result in examples else None}
+    except DataError:
+        return {"message": panels.message("error", text.GONE_TITLE, text.GONE)}
+
+
+def take_settings(result: str, examples: Mapping[str, Path]) -> Updates:
+    """The controls as they were for a result."""
+    directory = examples.get(result) or find_result(result)
+    if directory is None:
+        return {"message": panels.message("error", text.GONE_TITLE, text.GONE)}
+    return values_of(Settings.from_dict(_record(parts.load(directory)).settings))
+
+
+def stand_in_line(clip: Path | None = None, values: Mapping[str, Any] | None = None, limits: Limits | None = None) -> Updates:
+    """Answer a press of Run at once, also when others are being served; what is not allowed does not wait at all."""
+    if clip is not None and limits is not None:
+        from segmo.ui.checks import check_clip
+
+        try:
+            check_clip(clip, settings_from(values or {}), limits)
+        except Exception as error:
+            progress = Progress().fail()
+            page = {"steps": progress.to_html(), "progress": progress, "message": _problem(error)}
+            return {**page, "allowed": False, **buttons(running=False)}
+    return {"message": panels.message("info", "Starting.", text.IN_LINE), "allowed": True, **buttons(running=True)}
 
 
 def turn_away() -> Updates:
@@ -98,6 +173,7 @@ def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = ru
     result = yield from _translated(stages(clip, settings), page.take)
     files = yield from _translated(write_files(result, page.directory), page.take_files)
     seconds = page.end_files()
+    _learn(result, seconds)
     yield {**page.steps(), **page.put("files", files)}
     yield page.put("run", record(result, seconds))
     parts.save(page.directory, page.parts)
@@ -128,6 +204,21 @@ def segment(clip: str | None, values: Mapping[str, Any], *, stages: Pipeline = r
     except Exception as error:
         raise gr.Error(" ".join(_words(error)), print_exception=False) from error
     yield str(directory / OVERLAY), str(directory / files.archive), summary(result)
+
+
+def _learn(result: Result, files_seconds: float) -> None:
+    """Let the next estimate know what this run took."""
+    clip, settings = result.clip, result.settings
+    megapixels = len(clip) * clip.hw[0] * clip.hw[1] / 1e6
+    work = cost.Work(len(clip), megapixels, len(result.features.query_frames), settings.tracks.max_tracks)
+    seconds = [(row.stage, row.seconds) for row in result.stages if not row.cached]
+    cost.learn(work, settings.preset, [*seconds, ("files", files_seconds)])
+
+
+def _record(content: Mapping[str, parts.Part]) -> parts.RunPart:
+    record = content["run"]
+    assert isinstance(record, parts.RunPart)
+    return record
 
 
 def _translated(steps: Generator[Item, None, Made], translate: Callable[[Item], Iterable[Seen]]) -> Generator[Seen, None, Made]:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from segmo.ui import handlers, panels, text
 from segmo.ui.controls import build_controls
+from segmo.ui.events import QUEUE, Components, Page, connect
 from segmo.ui.examples import Example
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
-
-Components = dict[str, Any]
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-
-QUEUE = "runs"
-"""What the page and the API have in common: so many runs at once."""
 
 VIDEO_TYPES = ["video", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".gif", ".webp"]
 
@@ -35,18 +29,21 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
                 parts, controls = _build_panel(preset, examples, limits)
             with gr.Column(elem_id="result-column"):
                 parts |= _build_result(start)
-        _connect(parts, controls, examples, limits)
-        _add_api(parts, controls, limits)
+        connect(Page(app, parts, controls, examples, limits))
+        _add_api(controls, limits)
     return app
 
 
 def _build_panel(preset: str, examples: Mapping[str, Example], limits: Limits) -> tuple[Components, Components]:
     """Clip, examples, Run and settings."""
     parts: Components = {}
-    gr.HTML(text.upload_title(limits.upload_mb))
-    parts["upload"] = gr.File(label="Your video", show_label=False, file_types=VIDEO_TYPES, height=130, elem_id="upload")
+    gr.HTML(text.upload_title(limits.upload_mb, limits.clip_seconds, limits.frames))
+    parts["upload"] = gr.File(label="Your video", show_label=False, file_types=[*VIDEO_TYPES, ".json"], height=130, elem_id="upload")
     parts["poster"] = gr.Image(
         visible=False, interactive=False, show_label=False, buttons=[], elem_id="poster", alt_text="First picture of the clip"
+    )
+    parts["player"] = gr.Video(
+        visible=False, interactive=False, show_label=False, autoplay=True, loop=True, buttons=[], elem_id="player", label="Your clip"
     )
     parts["clip_note"] = gr.HTML("", elem_id="clip-note")
     names = list(examples)
@@ -71,9 +68,12 @@ def _build_result(start: Updates) -> Components:
         update = start.get(name)
         return {key: value for key, value in update.items() if key != "__type__"} if isinstance(update, dict) else {"value": update}
 
-    parts: Components = {"progress": gr.State(start.get("progress"))}
+    parts: Components = {"progress": gr.State(start.get("progress")), "shown": gr.State(start.get("shown", "")), "allowed": gr.State(False)}
     parts["message"] = gr.HTML(**given("message"), elem_id="message")
     parts["steps"] = gr.HTML(**given("steps"), elem_id="steps")
+    with gr.Row(elem_id="share-row"):
+        parts["share"] = gr.HTML(**given("share"), elem_id="share")
+        parts["use_settings"] = gr.Button("Use these settings", size="sm", elem_id="use-settings", visible=bool(start.get("shown")))
     with gr.Tabs(elem_id="tabs"):
         for name, title in text.TABS.items():
             with gr.Tab(title, id=name):
@@ -107,45 +107,7 @@ def _content(slot: str, given: dict[str, Any]) -> Any:
     return gr.HTML(**given, elem_id=slot)
 
 
-def _connect(parts: Components, controls: Components, examples: Mapping[str, Example], limits: Limits) -> None:
-    """Bind events to handlers."""
-    names, outputs = list(controls), list(parts.values())
-    clip = [parts["upload"], parts["example"], *controls.values()]
-
-    def named(updates: Updates) -> dict[Any, Any]:
-        return {parts[name]: value for name, value in updates.items()}
-
-    def source(upload: str | None, example: str | None) -> Path | None:
-        return Path(upload) if upload else examples[example].clip if example else None
-
-    def on_run(upload: str | None, example: str | None, *values: Any) -> Iterator[dict[Any, Any]]:
-        for updates in handlers.run(source(upload, example), dict(zip(names, values, strict=True))):
-            yield named(updates)
-
-    def on_change(upload: str | None, _: str | None, *values: Any) -> dict[Any, Any]:
-        return named(handlers.inspect(upload, dict(zip(names, values, strict=True))))
-
-    def on_drop(*inputs: Any) -> dict[Any, Any]:
-        return {**on_change(*inputs), parts["example"]: None}  # which clip Run takes must be plain to see
-
-    def on_example(name: str) -> dict[Any, Any]:
-        return named({**handlers.open_result(examples[name].result), "upload": None, "poster": gr.update(visible=False), "clip_note": ""})
-
-    shared = {"concurrency_id": QUEUE, "concurrency_limit": limits.runs_at_once}
-    pressed = parts["run"].click(lambda: named(handlers.stand_in_line()), None, outputs, queue=False, **QUIET)
-    running = pressed.then(on_run, clip, outputs, **shared, **QUIET)
-    running.failure(lambda: named(handlers.turn_away()), None, outputs, queue=False, **QUIET)
-    parts["stop"].click(
-        lambda progress: named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
-    )
-    seen = [parts["poster"], parts["clip_note"]]
-    gr.on([parts["upload"].upload, parts["upload"].clear], on_drop, clip, [*seen, parts["example"]], **QUIET)
-    changes = [control.input if hasattr(control, "input") else control.change for control in controls.values()]
-    gr.on(changes, on_change, clip, seen, trigger_mode="always_last", **QUIET)
-    parts["example"].input(on_example, parts["example"], outputs, cancels=[running], **QUIET)
-
-
-def _add_api(parts: Components, controls: Components, limits: Limits) -> None:
+def _add_api(controls: Components, limits: Limits) -> None:
     """The end point /segment."""
     with gr.Row(visible=False):
         clip = gr.File(label="clip", file_types=VIDEO_TYPES)

@@ -19,6 +19,10 @@ class Limits:
 
     upload_mb: int = _limit(500, "SEGMO_UPLOAD_MB")
     """Largest upload in megabytes."""
+    clip_seconds: int = _limit(600, "SEGMO_CLIP_SECONDS")
+    """Longest part of a clip that a run may use, in seconds."""
+    frames: int = _limit(1000, "SEGMO_FRAMES")
+    """Most frames that a run may use."""
     queue: int = _limit(20, "SEGMO_QUEUE")
     """Runs that may wait."""
     runs_at_once: int = _limit(1, "SEGMO_RUNS_AT_ONCE")

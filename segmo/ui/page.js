@@ -25,6 +25,21 @@
 		if (event.target.matches?.(".compare .slide")) event.target.closest(".compare").style.setProperty("--cut", event.target.value + "%");
 		if (event.target.matches?.(".slide-on")) document.querySelector("#compare .compare").classList.toggle("sliding", event.target.checked);
 	});
+	const copy = async (button) => {
+		const link = `${location.origin}${location.pathname}?result=${button.dataset.result}`;
+		let copied = true;
+		try {
+			await navigator.clipboard.writeText(link);
+		} catch {
+			copied = false; // not allowed on pages without https: then the link is there to be copied by hand
+		}
+		const note = button.parentElement.querySelector(".share-note");
+		note.textContent = copied ? "Copied." : link;
+	};
+	document.addEventListener("click", (event) => {
+		const button = event.target.closest?.(".copy-link");
+		if (button) copy(button);
+	});
 	document.documentElement.style.overflowAnchor = "none"; // a message above the steps shall push them down, not hide above the screen
 	document.addEventListener("click", (event) => {
 		// On a narrow page the result lies above the button that makes it.

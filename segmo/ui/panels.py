@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from math import log1p
 from pathlib import Path
@@ -76,6 +77,17 @@ def message(kind: str, title: str, body: str) -> str:
         return ""
     role = "alert" if kind == "error" else "status"
     return f'<div class="message {kind}" role="{role}"><strong>{escape(title)}</strong> <span>{escape(body)}</span></div>'
+
+
+def share(result: str, until: datetime | None) -> str:
+    """The button that copies the link to a result, and how long the link works; nothing without a result."""
+    if not result:
+        return ""
+    kept = f"Kept until {until:%d %b %Y, %H:%M} UTC; the link opens it in any browser." if until else "An example of ours; it stays."
+    return (
+        f'<div class="share"><button type="button" class="copy-link" data-result="{escape(result)}">Copy link to this result</button>'
+        f'<span class="share-note" role="status">{kept}</span></div>'
+    )
 
 
 def file_url(path: Path) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,8 @@ class RunPart(Part):
     stages: Sequence[StageRow] = ()
     command: str = ""
     snippet: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """As `Settings.to_dict` gives them."""
 
 
 PARTS: dict[str, type[Part]] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 from segmo.geometry import fit_side, resize_image
 from segmo.settings import Settings
 from segmo.stages.frames import plan
-from segmo.stages.tracks import query_frames
 from segmo.types import UInt8
+from segmo.ui import cost
 from segmo.video import open_source
 
 POSTER_SIDE_PX = 480
@@ -23,12 +23,13 @@ def preview(clip: Path, settings: Settings) -> tuple[UInt8, list[str]]:
     source = open_source(clip)
     info, planned = source.info, plan(source.info, settings.frames)
     frame = next(source.read([0]))[1]
-    queries = len(query_frames(planned.frame_count, settings.query.stride))
+    work = cost.work_of(planned, settings)
     facts = [
         f"{info.hw[1]}×{info.hw[0]} px",
         f"{info.duration_s:.1f} s",
         f"{info.fps:.3g} frames a second",
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
-        f"tracks will start on {queries}",
+        f"tracks will start on {work.queries}",
+        cost.in_words(cost.estimate(work, settings.preset), cost.on_zero_gpu()),
     ]
     return resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)), facts

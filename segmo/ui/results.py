@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from segmo.cache import cache_directory
 from segmo.ui.limits import limits_from
+from segmo.ui.parts import VIEW_FILE
+
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def results_directory() -> Path:
@@ -22,6 +27,19 @@ def new_result() -> Path:
     directory = results_directory() / secrets.token_hex(16)
     directory.mkdir(parents=True)
     return directory
+
+
+def find_result(name: str) -> Path | None:
+    """The folder of a finished run that is still kept; None for any other text."""
+    directory = results_directory() / name
+    if not _NAME.fullmatch(name) or not (directory / VIEW_FILE).is_file():
+        return None
+    return directory if kept_until(directory) > datetime.now(timezone.utc) else None
+
+
+def kept_until(directory: Path) -> datetime:
+    """When a run's folder may be deleted."""
+    return datetime.fromtimestamp(directory.stat().st_mtime + limits_from().keep_hours * 3600, timezone.utc)
 
 
 def sweep(keep_hours: float) -> int:

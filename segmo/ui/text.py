@@ -73,6 +73,9 @@ STOPPED = "Finished stages are kept: Run goes on from where it stopped."
 IN_LINE = "If others are being served, your run waits for its turn."
 BUSY = "Too many runs are waiting. Try again in a minute."
 UNEXPECTED = "Finished stages are kept. Press Run to try again, or use fewer or smaller frames; the server's log says more."
+GONE_TITLE = "This result is not here."
+GONE = "The link is wrong, or the result was kept for its time and deleted. Ask for a new link, or run the clip again."
+SETTINGS_RESTORED = "The settings are those of the run. Drop a video, or choose an example, and press Run."
 NO_CLIP = "There is no clip yet. Drop a video on the left, or choose an example, and press Run."
 
 
@@ -84,9 +87,10 @@ def masthead() -> str:
     )
 
 
-def upload_title(upload_mb: int) -> str:
-    """Above the drop zone."""
-    return f'<p class="upload-title">Your video<span>MP4, MOV, WebM, MKV, GIF and more, up to {upload_mb} MB</span></p>'
+def upload_title(upload_mb: int, clip_seconds: int, frames: int) -> str:
+    """Above the drop zone: what may be dropped, and how much of it."""
+    kinds = f"MP4, MOV, WebM, MKV, GIF and more, up to {upload_mb} MB. A run uses at most {clip_seconds} s and {frames} frames of it."
+    return f'<p class="upload-title">Your video<span>{kinds} Drop a run.json to get its settings back.</span></p>'
 
 
 def problem(error: BaseException) -> tuple[str, str]:

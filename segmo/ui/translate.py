@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from segmo.ui import panels
+from segmo.ui import panels, results
 from segmo.ui.panels import Updates
 from segmo.ui.parts import Part, ResultPart
 from segmo.ui.progress import CACHED, DONE, RUNNING, Progress
@@ -28,6 +28,14 @@ def buttons(running: bool) -> Updates:
     return {"run": gr.update(visible=not running), "stop": gr.update(visible=running)}
 
 
+def shown(directory: Path | None) -> Updates:
+    """Which finished result is on the page, and the link to it; an example's folder is not kept among the results."""
+    if directory is None:
+        return {"shown": "", "share": "", "use_settings": gr.update(visible=False)}
+    until = results.kept_until(directory) if directory.parent == results.results_directory() else None
+    return {"shown": directory.name, "share": panels.share(directory.name, until), "use_settings": gr.update(visible=True)}
+
+
 class Translator:
     """What one run needs to remember from one event to the next."""
 
@@ -43,7 +51,7 @@ class Translator:
 
     def begin(self) -> Updates:
         """An empty page."""
-        return {**panels.clear(), **self.steps(), **buttons(running=True), "message": ""}
+        return {**panels.clear(), **self.steps(), **buttons(running=True), **shown(None), "message": ""}
 
     def take(self, event: StageEvent) -> Iterator[Updates]:
         """What an event changes on the page: the steps, and the tabs that a finished stage fills, one after the other."""
@@ -78,7 +86,7 @@ class Translator:
     def end(self) -> Updates:
         """The page after a complete run."""
         message = panels.message("info", "Done", f"in {time.perf_counter() - self._began:.1f} s.")
-        return {**self.steps(), **buttons(running=False), "message": message}
+        return {**self.steps(), **buttons(running=False), **shown(self.directory), "message": message}
 
     def fail(self) -> Updates:
         """The page after an error, without the message."""

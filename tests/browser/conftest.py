@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,15 +40,15 @@ class Server:
     seconds_to_first_page: float
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("app")
+@contextmanager
+def running_app(folder: Path) -> Iterator[Server]:
+    """An app of its own, whose cache and results are in `folder` and stay there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "SEGMO_CACHE": str(folder / "cache")}
     started = time.monotonic()
-    with open(folder / "log.txt", "w") as log:
+    with open(folder / "log.txt", "a") as log:
         command = [sys.executable, "app.py", "--port", str(port)]
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -60,6 +61,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_app(tmp_path_factory.mktemp("app")) as app:
+        yield app
 
 
 def answers(url: str) -> bool:
@@ -119,11 +126,11 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]
     faults = Faults()
     contexts = []
 
-    def open_one(width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
+    def open_one(width: int = 1280, height: int = 900, scheme: str = "light", url: str = server.url) -> Page:
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme))  # type: ignore[arg-type]
         page = contexts[-1].new_page()
-        faults.watch(page, server.url)
-        page.goto(server.url)
+        faults.watch(page, url.partition("?")[0])
+        page.goto(url)
         page.wait_for_selector("#steps .step")
         return page
 

@@ -1,0 +1,52 @@
+"""Whether a clip and its settings are within what the app allows, told before anything waits or computes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segmo.errors import InputError, SettingsError
+from segmo.settings import Settings
+from segmo.ui.limits import Limits
+
+
+def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
+    """Look at size, kind, length and number of frames; opens the file and decodes nothing.
+
+    Raises:
+        InputError: it is no video, or more than the limits allow.
+    """
+    from segmo.stages.frames import plan
+    from segmo.video import probe
+
+    megabytes = clip.stat().st_size / 1e6 if clip.is_file() else 0.0
+    if megabytes > limits.upload_mb:
+        raise InputError(f"The clip has {megabytes:.0f} MB, and {limits.upload_mb} MB are allowed. Cut or compress it.")
+    info = probe(clip)
+    frames = settings.frames
+    seconds = max(min(info.duration_s - frames.start_s, frames.length_s or info.duration_s), 0.0)
+    if seconds > limits.clip_seconds:
+        raise InputError(f"{seconds:.0f} s would be used, and {limits.clip_seconds} s are allowed. Set a shorter length.")
+    planned = plan(info, frames)
+    if planned.frame_count > limits.frames:
+        raise InputError(
+            f"{planned.frame_count} frames would be used, and {limits.frames} are allowed. "
+            "Turn on efficiency mode, or lower maximum frames."
+        )
+
+
+def settings_of_record(path: Path) -> Settings:
+    """The settings in the `run.json` of an earlier run.
+
+    Raises:
+        SettingsError: the file is no such record.
+    """
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        if not isinstance(values, Mapping):
+            raise TypeError("its settings are no object")
+        return Settings.from_dict(values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path.name} holds no settings of a run ({error}). Drop the run.json of a result.") from error

@@ -1,0 +1,180 @@
+"""What a run will cost before it starts: seconds a stage, from a small model that learns from the runs of this computer.
+
+A stage takes `speed * (per_unit * units + per_megapixel * megapixels)` seconds, where megapixels are those of all frames together.
+The two costs of a stage are constants; its speed is the ratio of measured to expected seconds over the last runs, kept in
+`timings.json` of the cache folder. The estimate on the page and the duration asked of ZeroGPU come from the same function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segmo.cache import cache_directory
+from segmo.settings import Settings
+
+if TYPE_CHECKING:
+    from segmo.stages.frames import FramePlan
+
+RUNS_KEPT = 12
+LEAST_S = 0.05
+"""Shorter stages tell nothing about the speed of a computer."""
+GPU_SECONDS = (10, 60)
+"""Least and most asked of ZeroGPU for one call: a minute is what every visitor's daily quota allows."""
+GPU_MARGIN = 1.5
+ON_GPU = ("flow", "depth", "tracks", "features", "motion", "masks")
+
+Costs = Mapping[str, tuple[float, float]]
+Timings = dict[str, dict[str, list[list[float]]]]
+
+COSTS: dict[str, Costs] = {
+    "lite": {
+        "frames": (0.0, 0.02),
+        "flow": (0.06, 0.0),
+        "depth": (0.028, 0.0),
+        "tracks": (0.004, 0.0),
+        "features": (0.04, 0.0),
+        "motion": (0.04, 0.0),
+        "masks": (0.02, 0.06),
+        "files": (0.004, 0.06),
+    },
+    "paper": {
+        "frames": (0.0, 0.02),
+        "depth": (0.06, 0.0),
+        "tracks": (0.15, 0.0),
+        "features": (0.15, 0.0),
+        "motion": (0.05, 0.0),
+        "masks": (0.12, 0.0),
+        "files": (0.004, 0.06),
+    },
+}
+"""Seconds a unit and a megapixel, by preset and stage; see `Work.units`."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a run has to do."""
+
+    frames: int
+    megapixels: float
+    """Of all frames together."""
+    queries: int
+    points: int
+    """Most tracks that are followed."""
+
+    def units(self, stage: str) -> float:
+        """What the cost of a stage grows with, beside the megapixels: frames, query frames, or frames with 5000 points each."""
+        if stage == "features":
+            return self.queries
+        return self.frames * self.points / 5000 if stage == "tracks" else self.frames
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected seconds by stage."""
+
+    seconds: Mapping[str, float]
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from pressing Run to the last file."""
+        return sum(self.seconds.values())
+
+    @property
+    def gpu_s(self) -> int:
+        """Whole seconds to ask of ZeroGPU, with a margin."""
+        expected = GPU_MARGIN * sum(self.seconds.get(stage, 0.0) for stage in ON_GPU)
+        return min(max(math.ceil(expected), GPU_SECONDS[0]), GPU_SECONDS[1])
+
+
+def work_of(planned: FramePlan, settings: Settings) -> Work:
+    """What the present settings make of a clip."""
+    from segmo.stages.tracks import query_frames
+
+    megapixels = planned.frame_count * planned.hw[0] * planned.hw[1] / 1e6
+    queries = len(query_frames(planned.frame_count, settings.query.stride)) if planned.frame_count else 0
+    return Work(planned.frame_count, megapixels, queries, settings.tracks.max_tracks)
+
+
+def estimate(work: Work, preset: str) -> Estimate:
+    """Expected seconds of every stage on this computer."""
+    measured = _load().get(preset, {})
+    return Estimate({stage: _speed(measured.get(stage, [])) * _expected(stage, work, preset) for stage in COSTS[preset]})
+
+
+def gpu_seconds(source: Path, settings: Settings) -> int:
+    """Seconds to ask of ZeroGPU for a run; it opens the clip but decodes nothing."""
+    from segmo.stages.frames import plan
+    from segmo.video import probe
+
+    return estimate(work_of(plan(probe(source), settings.frames), settings), settings.preset).gpu_s
+
+
+def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None:
+    """Remember what the stages of a run took; stages that came from the cache must be left out."""
+    timings = _load()
+    rows = timings.setdefault(preset, {})
+    for stage, took in seconds:
+        expected = _expected(stage, work, preset)
+        if expected and took >= LEAST_S:
+            rows[stage] = [*rows.get(stage, []), [round(expected, 4), round(took, 4)]][-RUNS_KEPT:]
+    with contextlib.suppress(OSError):  # a full disk must not spoil a run that is done
+        path = _path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        temporary.write_text(json.dumps(timings), encoding="utf-8")
+        os.replace(temporary, path)
+
+
+def in_words(expected: Estimate, on_zero_gpu: bool) -> str:
+    """The estimate for the page."""
+    words = f"about {duration(expected.total_s)} to compute"
+    return f"{words}, {expected.gpu_s} s of your GPU quota" if on_zero_gpu else words
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: no digits that an estimate does not have."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90:
+        return f"{round(seconds / 5) * 5} s"
+    return f"{round(seconds / 60)} min"
+
+
+def on_zero_gpu() -> bool:
+    """Whether this runs on a hosted ZeroGPU Space."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def _expected(stage: str, work: Work, preset: str) -> float:
+    unit, megapixel = COSTS[preset].get(stage, (0.0, 0.0))
+    return unit * work.units(stage) + megapixel * work.megapixels
+
+
+def _speed(rows: list[list[float]]) -> float:
+    """Measured over expected seconds; 1 before the first run."""
+    expected = sum(row[0] for row in rows)
+    return sum(row[1] for row in rows) / expected if expected else 1.0
+
+
+def _path() -> Path:
+    return cache_directory() / "timings.json"
+
+
+def _load() -> Timings:
+    """The measurements; none where the file is missing or broken."""
+    try:
+        content = json.loads(_path().read_text(encoding="utf-8"))
+        return {
+            preset: {stage: [[float(row[0]), float(row[1])] for row in rows] for stage, rows in stages.items()}
+            for preset, stages in content.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError, IndexError):
+        return {}

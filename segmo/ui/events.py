@@ -1,0 +1,132 @@
+"""Which handler answers to what on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from segmo.ui import handlers
+from segmo.ui.examples import Example
+from segmo.ui.limits import Limits
+from segmo.ui.panels import Updates
+
+Components = dict[str, Any]
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+QUEUE = "runs"
+"""What the page and the API have in common: so many runs at once."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The components of a page by name, and what they show."""
+
+    app: gr.Blocks
+    parts: Components
+    controls: Components
+    examples: Mapping[str, Example]
+    limits: Limits
+
+    @cached_property
+    def all(self) -> Components:
+        """Every component that a handler may change."""
+        return self.parts | self.controls
+
+    @property
+    def clip(self) -> list[Any]:
+        """The inputs that say what to run: upload, example, settings."""
+        return [self.parts["upload"], self.parts["example"], *self.controls.values()]
+
+    def named(self, updates: Updates) -> dict[Any, Any]:
+        """Updates as gradio wants them."""
+        return {self.all[name]: value for name, value in updates.items()}
+
+    def source(self, upload: str | None, example: str | None) -> Path | None:
+        """The clip that Run takes."""
+        return Path(upload) if upload else self.examples[example].clip if example else None
+
+    def values(self, inputs: Sequence[Any]) -> dict[str, Any]:
+        """The controls' values by API name."""
+        return dict(zip(self.controls, inputs, strict=True))
+
+    @property
+    def results(self) -> dict[str, Path]:
+        """Folders of the examples' results."""
+        return {name: example.result for name, example in self.examples.items()}
+
+
+def connect(page: Page) -> None:
+    """Bind events to handlers."""
+    running = _connect_run(page)
+    _connect_clip(page, running)
+    _connect_shared(page)
+
+
+def _connect_run(page: Page) -> Any:
+    """Run and Stop; returns the event that runs."""
+    parts, outputs = page.parts, list(page.parts.values())
+
+    def on_press(upload: str | None, example: str | None, *inputs: Any) -> dict[Any, Any]:
+        return page.named(handlers.stand_in_line(page.source(upload, example), page.values(inputs), page.limits))
+
+    def on_run(allowed: bool, upload: str | None, example: str | None, *inputs: Any) -> Iterator[dict[Any, Any]]:
+        if not allowed:
+            yield {parts["allowed"]: False}
+            return
+        for updates in handlers.run(page.source(upload, example), page.values(inputs)):
+            yield page.named(updates)
+
+    shared = {"concurrency_id": QUEUE, "concurrency_limit": page.limits.runs_at_once}
+    pressed = parts["run"].click(on_press, page.clip, outputs, queue=False, **QUIET)
+    running = pressed.then(on_run, [parts["allowed"], *page.clip], outputs, **shared, **QUIET)
+    running.failure(lambda: page.named(handlers.turn_away()), None, outputs, queue=False, **QUIET)
+    parts["stop"].click(
+        lambda progress: page.named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
+    )
+    return running
+
+
+def _connect_clip(page: Page, running: Any) -> None:
+    """Upload, examples and settings."""
+    parts, everything = page.parts, list(page.all.values())
+
+    def on_drop(upload: str | None, _: str | None, *inputs: Any) -> Iterator[dict[Any, Any]]:
+        for updates in handlers.drop(upload, page.values(inputs)):
+            yield page.named(updates)
+
+    def on_change(upload: str | None, example: str | None, *inputs: Any) -> dict[Any, Any]:
+        return page.named(handlers.describe(page.source(upload, example), page.values(inputs)))
+
+    def on_example(_: str | None, name: str, *inputs: Any) -> dict[Any, Any]:
+        example = page.examples[name]
+        note = handlers.describe(example.clip, page.values(inputs))
+        return page.named({**handlers.open_result(example.result), "upload": None, **handlers.no_clip(), **note})
+
+    gr.on([parts["upload"].upload, parts["upload"].clear], on_drop, page.clip, everything, trigger_mode="always_last", **QUIET)
+    changes = [control.input if hasattr(control, "input") else control.change for control in page.controls.values()]
+    gr.on(changes, on_change, page.clip, parts["clip_note"], trigger_mode="always_last", **QUIET)
+    parts["example"].input(on_example, page.clip, everything, cancels=[running], **QUIET)
+
+
+def _connect_shared(page: Page) -> None:
+    """Links to results, and the settings of what is shown."""
+    parts, everything = page.parts, list(page.all.values())
+
+    def on_load(request: gr.Request, upload: str | None, example: str | None, *inputs: Any) -> dict[Any, Any]:
+        result = request.query_params.get("result")
+        updates = handlers.open_link(result, page.results) if result else {}
+        example = updates.get("example", example)
+        return page.named({**handlers.describe(page.source(upload, example), page.values(inputs)), **updates})
+
+    def on_use(result: str, upload: str | None, example: str | None) -> dict[Any, Any]:
+        updates = handlers.take_settings(result, page.results)
+        values = {name: updates[name] for name in page.controls if name in updates}
+        return page.named({**updates, **handlers.describe(page.source(upload, example), values)})
+
+    page.app.load(on_load, page.clip, everything, queue=False, **QUIET)
+    parts["use_settings"].click(on_use, [parts["shown"], parts["upload"], parts["example"]], everything, queue=False, **QUIET)

@@ -1,0 +1,58 @@
+"""Results outlive the page and the server: links, settings, and the clip that plays before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import running_app
+from playwright.sync_api import Page, expect
+from test_app import RUN_MS, drop, open_tab, set_number, wait_for_videos
+
+from segmo.ui.text import TABS
+
+pytestmark = pytest.mark.browser
+
+OpenPage = Callable[..., Page]
+
+
+def test_a_link_opens_the_result_after_a_restart(open_page: OpenPage, shared: Path, tmp_path: Path) -> None:
+    with running_app(tmp_path) as app:
+        page = open_page(url=app.url)
+        drop(page, shared / "clips" / "cat.mp4")
+        wait_for_videos(page, "#player")
+        expect(page.locator("#clip-note")).to_contain_text("to compute")
+        before = page.locator("#clip-note").inner_text()
+        set_number(page, "Maximum frames", 10)
+        expect(page.locator("#clip-note")).to_contain_text("10 of 87 frames")
+        set_number(page, "Maximum side", 200)
+        assert page.locator("#clip-note").inner_text() != before
+        page.locator("#run").click()
+        expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
+        expect(page.locator("#share")).to_contain_text("Kept until")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.locator(".copy-link").click()
+        expect(page.locator("#share")).to_contain_text("Copied")
+        link = page.evaluate("() => navigator.clipboard.readText()")
+        assert link.startswith(app.url + "?result=")
+        page.context.close()
+    with running_app(tmp_path) as app:
+        page = open_page(url=app.url + "?result=" + link.partition("=")[2])
+        wait_for_videos(page, "#compare", 2)
+        expect(page.locator("#settings").get_by_label("Maximum frames").first).to_have_value("10")
+        open_tab(page, TABS["run"])
+        expect(page.locator("#record")).to_contain_text("--max-frames 10")
+        page.context.close()
+
+
+def test_a_wrong_link_is_answered_in_words(open_page: OpenPage, server: object) -> None:
+    page = open_page(url=server.url + "?result=" + "0" * 32)  # type: ignore[attr-defined]
+    expect(page.locator("#message")).to_contain_text("This result is not here")
+
+
+def test_settings_of_the_shown_result_come_back(open_page: OpenPage) -> None:
+    page = open_page()
+    set_number(page, "Maximum frames", 33)
+    page.locator("#use-settings").click()
+    expect(page.locator("#settings").get_by_label("Maximum frames").first).to_have_value("0")

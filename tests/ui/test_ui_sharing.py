@@ -1,0 +1,117 @@
+"""Links to results, their settings, and what is checked before a run waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from segmo.errors import InputError, SettingsError
+from segmo.settings import Settings
+from segmo.ui import checks, handlers, results, text
+from segmo.ui.controls import settings_from, values_of
+from segmo.ui.limits import Limits
+
+VALUES: dict[str, Any] = {"stride": 4, "threshold": "0.3", "efficiency": False}
+
+
+@pytest.fixture
+def finished(make_pipeline: Callable[..., Any], clip_file: Path) -> dict[str, Any]:
+    """The page after a run."""
+    page: dict[str, Any] = {}
+    for updates in handlers.run(clip_file, VALUES, stages=make_pipeline()):
+        page |= updates
+    return page
+
+
+def test_a_link_opens_the_result_with_its_settings(finished: dict[str, Any]) -> None:
+    opened = handlers.open_link(finished["shown"], {})
+    assert opened["compare"] == finished["compare"] and opened["share"] == finished["share"]
+    assert settings_from({name: opened[name] for name in values_of(Settings())}) == settings_from(VALUES)
+    assert handlers.take_settings(finished["shown"], {})["threshold"] == 0.3
+    assert f'data-result="{finished["shown"]}"' in finished["share"] and "Kept until" in finished["share"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../results", "0" * 32, "%2e%2e", "two_crossing", "A" * 32])
+def test_ids_that_were_never_given_out_open_nothing(finished: dict[str, Any], name: str) -> None:
+    opened = handlers.open_link(name, {})
+    assert set(opened) == {"message"} and text.GONE_TITLE in opened["message"]
+    assert set(handlers.take_settings(name, {})) == {"message"}
+
+
+def test_a_link_works_as_long_as_the_page_says(finished: dict[str, Any]) -> None:
+    directory = results.find_result(finished["shown"])
+    assert directory is not None
+    assert f"{results.kept_until(directory):%d %b %Y, %H:%M}" in finished["share"]
+    old = time.time() - Limits().keep_hours * 3600 - 5
+    os.utime(directory, (old, old))
+    assert results.find_result(finished["shown"]) is None
+
+
+def test_run_json_brings_the_settings_back(finished: dict[str, Any], tmp_path: Path) -> None:
+    record = results.results_directory() / finished["shown"] / "run.json"
+    (updates,) = handlers.drop(str(record), {})
+    assert updates["upload"] is None and "Settings restored" in updates["clip_note"]
+    assert settings_from({name: updates[name] for name in values_of(Settings())}) == settings_from(VALUES)
+    for content in ("[]", "{}", '{"settings": {"stride": 1}}', '{"settings": 3}', "no json"):
+        wrong = tmp_path / "run.json"
+        wrong.write_text(content)
+        (updates,) = handlers.drop(str(wrong), {})
+        assert 'role="alert"' in updates["clip_note"] and "stride" not in updates
+        with pytest.raises(SettingsError):
+            checks.settings_of_record(wrong)
+
+
+def test_a_dropped_clip_plays_whatever_it_was_recorded_with(tmp_path: Path) -> None:
+    path = tmp_path / "odd.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 71, 45, "yuvj420p"
+        for shade in range(0, 200, 40):
+            frame = av.VideoFrame(71, 45, "rgb24")
+            frame.planes[0].update(bytes([shade]) * frame.planes[0].buffer_size)
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    first, second = handlers.drop(str(path), {})
+    assert "71×45 px" in first["clip_note"] and first["poster"]["visible"] and first["example"] is None
+    with av.open(second["player"]["value"]) as played:
+        video = played.streams.video[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert video.width % 2 == 0 and video.height % 2 == 0 and len(list(played.decode(video))) == 5
+
+
+def test_taking_the_clip_away_clears_what_was_said_about_it() -> None:
+    (updates,) = handlers.drop(None, {})
+    assert updates["clip_note"] == "" and not updates["player"]["visible"] and not updates["poster"]["visible"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (Limits(upload_mb=0), "0 MB are allowed"),
+        (Limits(clip_seconds=0), "0 s are allowed"),
+        (Limits(frames=5), "12 frames would be used, and 5 are allowed"),
+    ],
+)
+def test_what_is_over_a_limit_does_not_wait(clip_file: Path, limits: Limits, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        checks.check_clip(clip_file, Settings(), limits)
+    page = handlers.stand_in_line(clip_file, {}, limits)
+    assert said in page["message"] and not page["allowed"] and page["run"]["visible"]
+
+
+def test_what_is_within_the_limits_may_run(clip_file: Path) -> None:
+    assert handlers.stand_in_line(clip_file, {}, Limits())["allowed"]
+    assert handlers.stand_in_line(clip_file, {"max_frames": 5}, Limits(frames=5))["allowed"]
+    assert handlers.stand_in_line(clip_file, {"length_s": 0.5}, Limits(clip_seconds=1))["allowed"]
+
+
+def test_settings_are_kept_as_plain_values(finished: dict[str, Any]) -> None:
+    view = json.loads((results.results_directory() / finished["shown"] / "view.json").read_text())
+    assert view["parts"]["run"]["settings"] == settings_from(VALUES).to_dict()
