@@ -25,6 +25,8 @@ DESCRIPTOR = 768
 TIME_WIDTH, TIME_HEADS, TIME_HIDDEN, TIME_LAYERS = 16, 4, 64, 2
 TRACK_WIDTH, TRACK_HEADS, TRACK_HIDDEN, TRACK_LAYERS = 128, 8, 512, 4
 DROPOUT = 0.1
+HIDDEN = 1e4
+"""Taken off the score of a hidden position; its exponential is 0, and float16 holds it."""
 
 
 def encode_frequencies(values: Tensor) -> Tensor:
@@ -111,8 +113,18 @@ class Attention(nn.Module):
             q = F.linear(query, self.in_proj_weight[:width], self.in_proj_bias[:width])
             k, v = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:]).chunk(2, -1)
         q, k, v = (x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2) for x in (q, k, v))
-        mask = None if visible is None else visible[:, None, None]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=DROPOUT if self.training else 0.0)
+        head, scale = q.shape[-1], q.shape[-1] ** -0.5
+        if visible is not None:
+            # torch would spread a mask over all pairs of positions: 5 GB for 5000 tracks and 50 frames. So the keys carry it, in one more
+            # channel that every query reads with weight 1. Zeros fill up to the multiple of 8 channels that fused attention wants.
+            bias = ((~visible).to(k.dtype) * -HIDDEN)[:, None, :, None].expand(*k.shape[:3], 1)
+            fill = -(head + 1) % 8
+            q = torch.cat([q, F.pad(torch.ones_like(q[..., :1]), (0, fill))], -1)
+            k = torch.cat([k, F.pad(bias / scale, (0, fill))], -1)
+            v = F.pad(v, (0, 1 + fill))
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=DROPOUT if self.training else 0.0, scale=scale)[..., :head]
+        if visible is not None:
+            mixed = mixed * visible.any(-1)[:, None, None, None].to(mixed.dtype)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
