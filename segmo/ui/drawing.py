@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,12 +18,15 @@ from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectM
 from segmo.ui.parts import VIEW_FOLDER, MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
 from segmo.video import write_mp4
 
+Item = TypeVar("Item")
+
 RESULT_SIDE_PX = 960
 TAB_SIDE_PX = 640
 PAIR_SIDE_PX = 480
 """Of each of two pictures side by side."""
 MAX_PICTURES = 20
 BINS = 40
+MAX_POINTS, MAX_POINT_FRAMES = 700, 10
 QUERY_COLOUR = (255, 176, 32)
 
 
@@ -131,7 +136,23 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
     if evidence.camera_motion:
         facts.append(f"camera: {evidence.camera_motion}")
     notes = list(dict.fromkeys([*evidence.notes, *labels.notes]))
-    return MotionPart(facts, notes, _video(canvas, "motion", draw), counts.tolist(), labels.threshold)
+    points = _points(canvas, small, evidence.track_probability)
+    return MotionPart(facts, notes, _video(canvas, "motion", draw), counts.tolist(), labels.threshold, points)
+
+
+def _points(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32]) -> str:
+    """Write what the page needs to show the labels at any threshold: small enough to fetch at once."""
+    chosen = np.array(_spread(range(len(tracks)), MAX_POINTS), np.intp)
+    frames = []
+    for picture in _spread(sorted((canvas.directory / VIEW_FOLDER).glob("frame_*.jpg")), MAX_POINT_FRAMES):
+        t = int(picture.stem.rpartition("_")[2])
+        here = chosen[tracks.visible[chosen, t]]
+        xy = np.rint(tracks.positions_xy[here, t]).astype(int)
+        frames.append({"picture": picture.name, "tracks": here.tolist(), "xy": xy.ravel().tolist()})
+    content = {"hw": canvas.hw, "probability": np.round(probability.astype(float), 3).tolist(), "frames": frames}
+    file = f"{VIEW_FOLDER}/points.json"
+    (canvas.directory / file).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+    return file
 
 
 def draw_masks(canvas: Canvas, masks: ObjectMasks) -> VideoPart:
@@ -179,7 +200,7 @@ def _picture(canvas: Canvas, name: str, image: UInt8) -> str:
     return file
 
 
-def _spread(items: Sequence[int], count: int) -> list[int]:
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
     """At most `count` items, evenly over all."""
     if count <= 0 or not items:
         return []

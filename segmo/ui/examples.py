@@ -1,6 +1,6 @@
 """The clips the page opens with, shipped together with their finished results.
 
-`python -m segmo data examples examples/` renders the clips; `python -m segmo.ui.examples` computes their results again.
+`python -m segmo.ui.examples` computes their results again, and renders the clips first where they are missing.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ TITLES = {
     "stop_and_start": "Stops and starts",
 }
 """The examples in the order of the page; their clips are those of `segmo.synthetic.examples`."""
-TRACKS = 800
-"""Fewer than usual, because their file is the largest of a result."""
+ARCHIVED = ("masks", "overlay", "objects", "run")
+"""What the shipped archive holds: what is large and quickly made again by Run is left out."""
+VIEW_SIDE_PX = 480
+PAIR_SIDE_PX = 720
+"""Longer side of the shipped pictures and videos of the tabs, and of those that show two beside each other."""
+PAIRS = ("depth", "features")
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,11 @@ def build_results(directory: Path = DIRECTORY) -> None:
     """Compute the result of every clip, from nothing."""
     from segmo import pipeline
     from segmo.cache import StageCache
-    from segmo.settings import Settings, TrackSettings
+    from segmo.settings import Settings
     from segmo.ui.handlers import fill
 
-    settings = Settings(tracks=TrackSettings(max_tracks=TRACKS))
+    _render_missing(directory)
+    settings = Settings()
     for name in TITLES:
         log.info("Computing the result of %s.", name)
         shutil.rmtree(directory / name, ignore_errors=True)
@@ -66,13 +71,28 @@ def build_results(directory: Path = DIRECTORY) -> None:
         with tempfile.TemporaryDirectory() as folder, StageCache(Path(folder)) as cache:
             for _ in fill(page, directory / f"{name}.mp4", settings, functools.partial(pipeline.run, cache=cache)):
                 pass
-        _keep_archive_only(page)
+        _make_small(page)
 
 
-def _keep_archive_only(page: Translator) -> None:
-    """Delete the files that are in the archive too, so that what is shipped stays small."""
+def _render_missing(directory: Path) -> None:
+    """Render the example clips, unless all of them are there."""
+    if all((directory / f"{name}.mp4").is_file() for name in TITLES):
+        return
+    from segmo.synthetic.examples import write_examples
+
+    for path in write_examples(directory):
+        log.info("Rendered %s.", path.name)
+
+
+def _make_small(page: Translator) -> None:
+    """Shrink what the tabs show, keep in the archive what is not quickly made again, and delete the files beside it."""
+    from segmo.export import write_zip
+
+    for path in (page.directory / VIEW_FOLDER).iterdir():
+        _shrink(path, PAIR_SIDE_PX if path.stem.startswith(PAIRS) else VIEW_SIDE_PX)
     files = page.parts["files"]
     assert isinstance(files, FilesPart)
+    write_zip(page.directory, page.directory / files.archive, ARCHIVED)
     for path in page.directory.iterdir():
         if path.is_dir() and path.name != VIEW_FOLDER:
             shutil.rmtree(path)
@@ -80,6 +100,20 @@ def _keep_archive_only(page: Translator) -> None:
             path.unlink()
     page.parts["files"] = dataclasses.replace(files, files=())
     save(page.directory, page.parts)
+
+
+def _shrink(path: Path, side: int) -> None:
+    """Replace a picture or video by a smaller one."""
+    if path.suffix == ".mp4":
+        from segmo.video import normalise
+
+        normalise(path, path, max_side=side)
+    elif path.suffix == ".jpg":
+        from PIL import Image
+
+        with Image.open(path) as image:
+            image.thumbnail((side, side))
+            image.save(path, quality=70, optimize=True)
 
 
 if __name__ == "__main__":

@@ -46,3 +46,78 @@
 		if (event.target.closest?.("#run") && window.innerWidth < 820) document.getElementById("result-column")?.scrollIntoView({ block: "start" });
 	});
 })();
+
+// Shows which points would move at another threshold, from the file with their probabilities; nothing is asked of the server.
+(() => {
+	const MOVING = "#f0762b";
+	const STILL = "#5b8fe0";
+	const data = new WeakMap();
+
+	const colourHistogram = (section, threshold) => {
+		const histogram = section.parentElement.querySelector(".histogram");
+		for (const bar of histogram.querySelectorAll("rect")) bar.setAttribute("class", bar.dataset.at > threshold ? "moving" : "still");
+		const line = histogram.querySelector("line");
+		const at = threshold * histogram.querySelector("svg").viewBox.baseVal.width;
+		line.setAttribute("x1", at);
+		line.setAttribute("x2", at);
+		histogram.querySelector(".at").textContent = `threshold ${threshold.toFixed(2)}`;
+	};
+
+	const draw = (section) => {
+		const { hw, probability, frames } = data.get(section);
+		const threshold = Number(section.querySelector(".live-threshold").value);
+		const frame = frames[section.querySelector(".live-frame").value];
+		const image = section.querySelector("img");
+		const source = section.dataset.folder + frame.picture;
+		if (image.getAttribute("src") !== source) image.src = source;
+		const canvas = section.querySelector("canvas");
+		[canvas.height, canvas.width] = hw;
+		const pen = canvas.getContext("2d");
+		const radius = Math.max(2, hw[1] / 220);
+		for (const moving of [false, true]) {
+			pen.fillStyle = moving ? MOVING : STILL;
+			frame.tracks.forEach((track, i) => {
+				if (probability[track] > threshold !== moving) return;
+				pen.beginPath();
+				pen.arc(frame.xy[2 * i], frame.xy[2 * i + 1], radius, 0, 7);
+				pen.fill();
+			});
+		}
+		const count = probability.filter((p) => p > threshold).length;
+		section.querySelector(".live-count").textContent = `${count} of ${probability.length} tracks move at ${threshold.toFixed(2)}`;
+		colourHistogram(section, threshold);
+	};
+
+	const start = async (section) => {
+		section.dataset.started = "yes";
+		try {
+			data.set(section, await (await fetch(section.dataset.points)).json());
+		} catch {
+			return; // the page was left, or the result is gone
+		}
+		const last = data.get(section).frames.length - 1;
+		if (last < 0) return;
+		const frame = section.querySelector(".live-frame");
+		frame.max = last;
+		frame.value = Math.floor(last / 2);
+		draw(section);
+	};
+
+	new MutationObserver(() => document.querySelectorAll(".live:not([data-started])").forEach(start)).observe(document.documentElement, {
+		childList: true,
+		subtree: true,
+	});
+	document.addEventListener("input", (event) => {
+		const section = event.target.closest?.(".live");
+		if (section && data.has(section)) draw(section);
+	});
+	document.addEventListener("click", (event) => {
+		const button = event.target.closest?.(".live-use");
+		const box = document.querySelector("#setting-threshold textarea, #setting-threshold input");
+		if (!button || !box) return;
+		const section = button.closest(".live");
+		box.value = section.querySelector(".live-threshold").value;
+		box.dispatchEvent(new Event("input", { bubbles: true }));
+		section.querySelector(".live-used").textContent = "Set. Press Run: only motion and masks are computed again.";
+	});
+})();

@@ -38,7 +38,7 @@ def show(name: str, part: Part, directory: Path) -> Updates:
     if isinstance(part, ResultPart):
         updates = {"compare": _compare(part, directory), "objects": _objects(part)}
     elif isinstance(part, MotionPart):
-        updates = {"motion_video": str(directory / part.video), "histogram": _histogram(part)}
+        updates = {"motion_video": str(directory / part.video), "histogram": _histogram(part) + _live(part, directory)}
     elif isinstance(part, VideoPart):
         updates = {f"{name}_video": str(directory / part.video)}
     elif isinstance(part, PicturesPart):
@@ -148,7 +148,8 @@ def _histogram(part: MotionPart) -> str:
         kind = "moving" if (index + 0.5) / count > part.threshold else "still"
         low, high = index / count, (index + 1) / count
         bars.append(
-            f'<rect class="{kind}" x="{index * width / count + 1:.1f}" y="{height - tall}" width="{width / count - 2:.1f}" height="{tall}">'
+            f'<rect class="{kind}" data-at="{(index + 0.5) / count:.4f}" x="{index * width / count + 1:.1f}" y="{height - tall}" '
+            f'width="{width / count - 2:.1f}" height="{tall}">'
             f"<title>{value} tracks from {low:.2f} to {high:.2f}</title></rect>"
         )
     at = part.threshold * width
@@ -156,7 +157,26 @@ def _histogram(part: MotionPart) -> str:
         '<figure class="histogram"><figcaption>Tracks by probability of motion</figcaption>'
         f'<svg viewBox="0 -4 {width} {height + 8}" role="img" aria-label="Histogram with the threshold at {part.threshold:.2f}" '
         f'preserveAspectRatio="none">{"".join(bars)}<line x1="{at:.1f}" x2="{at:.1f}" y1="-4" y2="{height + 4}"/></svg>'
-        f'<div class="axis"><span>0: stands still</span><span>threshold {part.threshold:.2f}</span><span>1: moves</span></div></figure>'
+        f'<div class="axis"><span>0: stands still</span>'
+        f'<span class="at">threshold {part.threshold:.2f}</span><span>1: moves</span></div></figure>'
+    )
+
+
+def _live(part: MotionPart, directory: Path) -> str:
+    """Points over a frame, coloured by a threshold that can be moved; the page's script draws it from a file, without the server."""
+    if not part.points:
+        return ""
+    path = directory / part.points
+    slider = '<label class="live-slider"><span>{}</span><input type="range" class="{}" min="0" max="{}" step="{}" value="{}"></label>'
+    return (
+        f'<section class="live" data-points="{escape(file_url(path))}" data-folder="{escape(file_url(path.parent))}/">'
+        f"<h3>{escape(text.LIVE_TITLE)}</h3>"
+        f'<div class="live-view"><img alt="A frame of the clip"><canvas role="img" aria-label="Points that move and points that do not">'
+        f"</canvas></div>{slider.format('Frame', 'live-frame', 0, 1, 0)}"
+        f"{slider.format('Threshold', 'live-threshold', 1, 0.01, part.threshold)}"
+        f'<p class="facts live-count" role="status"></p>'
+        f'<button type="button" class="live-use">Use this threshold for the next run</button> <span class="live-used" role="status"></span>'
+        "</section>"
     )
 
 

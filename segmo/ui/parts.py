@@ -53,6 +53,8 @@ class MotionPart(VideoPart):
     counts: Sequence[int] = ()
     """Tracks in each of equal bins from 0 to 1."""
     threshold: float = 0.5
+    points: str = ""
+    """File with the probability of every track, and where some of them are on some frames, for the page to draw by itself."""
 
 
 @dataclass(frozen=True)

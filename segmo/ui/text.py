@@ -69,6 +69,7 @@ NOTHING_MOVES = (
     "or allow more frames."
 )
 
+LIVE_TITLE = "What would move at another threshold"
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."
 IN_LINE = "If others are being served, your run waits for its turn."
 BUSY = "Too many runs are waiting. Try again in a minute."

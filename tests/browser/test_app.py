@@ -54,6 +54,8 @@ def check_every_tab(page: Page, pictures: int, files: int) -> None:
         wait_for_videos(page, f"#{name}_video")
     open_tab(page, TABS["motion"])
     expect(page.locator("#histogram rect.moving").first).to_be_attached()
+    if files:  # the examples' results may be older than this
+        check_threshold(page)
     open_tab(page, TABS["features"])
     wait_for_pictures(page, "#features_gallery", 2)
     open_tab(page, TABS["files"])
@@ -63,6 +65,22 @@ def check_every_tab(page: Page, pictures: int, files: int) -> None:
     expect(page.locator("#record tbody tr")).to_have_count(8)
     open_tab(page, TABS["result"])
     wait_for_videos(page, "#compare", 2)
+
+
+def check_threshold(page: Page) -> None:
+    """Moving the threshold changes points, count and histogram at once, and asks nothing of the server."""
+    count = page.locator(".live-count")
+    expect(count).to_contain_text("tracks move at")
+    slider, canvas = page.locator(".live-threshold"), page.locator(".live-view canvas")
+    slider.fill("0.99")
+    high, few = canvas.evaluate("(c) => c.toDataURL()"), int(count.inner_text().split()[0])
+    slider.fill("0.01")
+    assert int(count.inner_text().split()[0]) > few and canvas.evaluate("(c) => c.toDataURL()") != high
+    expect(page.locator("#histogram .at")).to_have_text("threshold 0.01")
+    page.locator(".live-frame").fill("0")
+    page.wait_for_function(
+        "() => { const i = document.querySelector('.live-view img'); return i.naturalWidth > 0 && i.offsetHeight > 50; }"
+    )
 
 
 def set_number(page: Page, label: str, value: int) -> None:
@@ -172,3 +190,25 @@ def test_a_text_file_called_mp4_is_refused_in_words(open_page: OpenPage, tmp_pat
     wait_for_state(page, "frames", "failed")
     expect(page.locator("#message")).to_contain_text("This clip cannot be used")
     assert "Traceback" not in page.content()
+
+
+def test_a_new_threshold_computes_only_motion_and_masks(open_page: OpenPage, shared: Path) -> None:
+    page = open_page()
+    drop(page, shared / "clips" / "cat.mp4")
+    expect(page.locator("#clip-note")).to_contain_text("87 of 87")
+    set_number(page, "Maximum frames", 10)
+    set_number(page, "Maximum side", 200)
+    page.locator("#run").click()
+    expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
+    open_tab(page, TABS["motion"])
+    expect(page.locator(".live-count")).to_contain_text("tracks move at")
+    page.locator(".live-threshold").fill("0.35")
+    page.locator(".live-use").click()
+    expect(page.locator("#setting-threshold input, #setting-threshold textarea")).to_have_value("0.35")
+    page.locator("#run").click()
+    wait_for_state(page, "frames", "cached")
+    expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
+    now = states(page)
+    assert {now[step] for step in ("frames", "depth", "tracks", "features")} == {"cached"} and now["masks"] == "done"
+    open_tab(page, TABS["run"])
+    expect(page.locator("#record")).to_contain_text("--threshold 0.35")

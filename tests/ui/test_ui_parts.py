@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,11 +17,15 @@ import pytest
 
 from segmo.errors import DataError, SettingsError
 from segmo.settings import MotionSettings, QuerySettings, Settings, iter_options, with_values
-from segmo.ui import launch, panels, parts, results
+from segmo.synthetic import examples as synthetic_examples
+from segmo.synthetic import render_clip, scenarios
+from segmo.types import UInt8
+from segmo.ui import examples, launch, panels, parts, results
 from segmo.ui.controls import build_controls, client_snippet, command_line, name, settings_from
 from segmo.ui.examples import find_examples
 from segmo.ui.limits import Limits, limits_from
 from segmo.ui.progress import Progress
+from segmo.video import probe, write_mp4
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -128,9 +133,9 @@ def test_steps_that_never_ran_were_not_needed() -> None:
 
 
 def test_every_example_is_complete() -> None:
-    examples = find_examples()
-    assert examples
-    for example in examples.values():
+    shipped = find_examples()
+    assert shipped
+    for example in shipped.values():
         for content in panels.show_all(parts.load(example.result), example.result).values():
             value = content.get("value") if isinstance(content, dict) else content
             for item in value if isinstance(value, list) else [value]:
@@ -154,3 +159,25 @@ def test_options_of_the_app() -> None:
     options = launch.parse(["--share", "--host", "0.0.0.0", "--port", "8000", "--preset", "paper"])
     assert (options.share, options.host, options.port, options.preset) == (True, "0.0.0.0", 8000, "paper")
     assert launch.parse([]).preset == "lite"
+
+
+def test_examples_are_built_small_and_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the whole pipeline, on a short clip."""
+    monkeypatch.setattr(examples, "TITLES", {"two_crossing": "Two"})
+    frames = render_clip(scenarios.SCENARIOS["two_crossing"]((360, 640), 8)).frames
+    monkeypatch.setattr(synthetic_examples, "write_examples", lambda folder: [_written(folder / "two_crossing.mp4", frames)])
+    examples.build_results(tmp_path)
+    (example,) = find_examples(tmp_path).values()
+    content = parts.load(example.result)
+    motion = content["motion"]
+    assert isinstance(motion, parts.MotionPart) and (example.result / motion.points).is_file()
+    for video in ("original", "overlay", "tracks", "masks"):
+        assert probe(example.result / "view" / f"{video}.mp4").hw == (270, 480)
+    with zipfile.ZipFile(example.result / "segmo.zip") as archive:
+        assert {name.partition("/")[0] for name in archive.namelist()} == {"masks", "overlay.mp4", "objects.json", "run.json"}
+    assert sorted(path.name for path in example.result.iterdir()) == ["segmo.zip", "view", "view.json"]
+
+
+def _written(path: Path, frames: UInt8) -> Path:
+    write_mp4(path, frames, 24)
+    return path
