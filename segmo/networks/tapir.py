@@ -37,6 +37,8 @@ HIGH, LOW = 128, 256
 MIXER_WIDTH, MIXER_BLOCKS = 512, 12
 BYTES_PER_TOKEN = 64 << 10
 """Memory that a point takes for each frame of a window at most: correlations and the mixer's widest layers."""
+VOLUMES_AT_ONCE = 512
+"""Points and frames whose first estimate is computed together."""
 FRAMES_AT_ONCE = 8
 """Frames whose features are computed together."""
 WINDOW, OVERLAP = 192, 64
@@ -154,13 +156,18 @@ class CostVolumeHeads(nn.ModuleDict):
         self["occ_out"] = nn.Linear(16, 2)
 
     def forward(self, volume: Tensor, scale: float) -> Estimate:
-        """Args: volume (T, N, h, w) correlations; scale pixels a cell."""
-        x = F.relu(self["hid1"](volume.flatten(0, 1)[:, None]))
-        positions = _soft_argmax(self["hid2"](x)[:, 0]) * scale
+        """The estimate from (T, N, h, w) correlations with `scale` pixels a cell."""
+        images = volume.flatten(0, 1)[:, None]
+        parts = [self._some(images[first : first + VOLUMES_AT_ONCE]) for first in range(0, len(images), VOLUMES_AT_ONCE)]
+        positions, logits = (torch.cat(values).reshape(*volume.shape[:2], 2) for values in zip(*parts, strict=True))
+        return Estimate(positions * scale, logits[..., 0], logits[..., 1])
+
+    def _some(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions in cells and both logits, (M, 2) each, of (M, 1, h, w) correlations."""
+        x = F.relu(self["hid1"](images))
+        positions = _soft_argmax(self["hid2"](x)[:, 0])
         x = F.relu(self["hid3"](F.pad(x, (0, 2, 0, 2)))).mean((2, 3))
-        occlusion, distance = self["occ_out"](F.relu(self["hid4"](x))).unbind(-1)
-        shape = volume.shape[:2]
-        return Estimate(positions.reshape(*shape, 2), occlusion.reshape(shape), distance.reshape(shape))
+        return positions, self["occ_out"](F.relu(self["hid4"](x)))
 
 
 def _soft_argmax(scores: Tensor) -> Tensor:
