@@ -14,7 +14,7 @@ Coordinates are those of the network: frames of S x S pixels whose left and uppe
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
@@ -291,7 +291,7 @@ class Tapir(nn.Module):
 
     def estimates(
         self, features: Features, low: Tensor, high: Tensor, queries: Tensor, precision: torch.dtype = torch.float32
-    ) -> Generator[Estimate]:
+    ) -> Iterator[Estimate]:
         """The estimate from the cost volume, then that after each refinement.
 
         Args:

@@ -15,7 +15,7 @@ PACKS = {
     "dinov2": "dinov2.npz",
     "rules": "rules.json",
     "mask_densification": "units.json",
-    "metrics": "small_cases.json",
+    "metrics": "*_per_frame.csv",
 }
 """Kind of pack, and the file by which a folder is known to hold one. A pack of timings holds nothing to compare."""
 
@@ -30,8 +30,8 @@ class Pack:
 
 def find_packs(directory: Path) -> list[Pack]:
     """All packs in a directory and below it, in the order of their paths."""
-    found = [Pack(kind, path.parent) for kind, marker in PACKS.items() for path in directory.rglob(marker)]
-    return sorted(found, key=lambda pack: pack.folder)
+    found = {Pack(kind, path.parent) for kind, marker in PACKS.items() for path in directory.rglob(marker)}
+    return sorted(found, key=lambda pack: (pack.folder, pack.kind))
 
 
 def checker(kind: str) -> Callable[[Path], Iterator[Check]] | None:
