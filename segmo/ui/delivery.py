@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ ARCHIVE = "segmo.zip"
 OVERLAY = "overlay.mp4"
 
 
-def write_files(result: Result, directory: Path) -> Steps[FilesPart]:
+def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None = None) -> Steps[FilesPart]:
     """Write everything a run delivers into its folder, and one archive of it.
 
     Raises:
@@ -38,6 +39,7 @@ def write_files(result: Result, directory: Path) -> Steps[FilesPart]:
             "settings": result.settings.to_dict(),
             "stages": [dataclasses.asdict(row) for row in result.stages],
             "warnings": list(result.warnings),
+            **({"object_edits": edits} if edits else {}),
         },
         source=result.source,
     )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
+from segmo.ui.edits import ObjectEdits, apply_edits, default_name
 from segmo.ui.parts import VIEW_FOLDER, MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
 from segmo.video import write_mp4
 
@@ -27,6 +28,7 @@ PAIR_SIDE_PX = 480
 MAX_PICTURES = 20
 BINS = 40
 MAX_POINTS, MAX_POINT_FRAMES = 700, 10
+NO_EDITS = ObjectEdits()
 QUERY_COLOUR = (255, 176, 32)
 
 
@@ -163,22 +165,25 @@ def draw_masks(canvas: Canvas, masks: ObjectMasks) -> VideoPart:
     return VideoPart([f"{count} moving object{'' if count == 1 else 's'}"] if count else [], masks.notes, name)
 
 
-def draw_result(canvas: Canvas, original: ResultPart, masks: ObjectMasks) -> ResultPart:
-    """The clip with its masks, and the list of objects."""
+def draw_result(canvas: Canvas, original: ResultPart, found: ObjectMasks, edits: ObjectEdits = NO_EDITS) -> ResultPart:
+    """The clip with its masks, and the list of objects, also of those that are switched off."""
+    masks = apply_edits(found, edits)
     hw = (original.height, original.width)
     labels = resize_labels(masks.labels, hw)
     name = _video(canvas, "overlay", lambda t: render.overlay(resize_image(canvas.clip.frames[t], hw), labels[t], tags=True))
-    notes = () if masks.nothing_moves else masks.notes
-    return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], _objects(masks))
+    notes = () if found.nothing_moves else found.notes
+    return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], _objects(found, edits), edits.to_dict())
 
 
-def _objects(masks: ObjectMasks) -> list[MovingObject]:
+def _objects(found: ObjectMasks, edits: ObjectEdits) -> list[MovingObject]:
+    masks = apply_edits(found, edits, with_off=True)
     areas = np.stack([np.bincount(frame.ravel(), minlength=256) for frame in masks.labels]) / masks.labels[0].size
     rows = []
     for identity, score in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), strict=True):
         visible = areas[:, identity] > 0
         colour = "#" + bytes(render.OBJECT_COLOURS[identity]).hex()
-        rows.append(MovingObject(identity, colour, score, int(visible.sum()), float(areas[visible, identity].mean())))
+        seen, area, name = int(visible.sum()), float(areas[visible, identity].mean()), edits.names.get(identity, default_name(identity))
+        rows.append(MovingObject(identity, colour, score, seen, area, name, identity not in edits.off))
     return rows
 
 

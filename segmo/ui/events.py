@@ -114,7 +114,7 @@ def _connect_clip(page: Page, running: Any) -> None:
 
 
 def _connect_shared(page: Page) -> None:
-    """Links to results, and the settings of what is shown."""
+    """Links to results, and the settings and objects of what is shown."""
     parts, everything = page.parts, list(page.all.values())
 
     def on_load(request: gr.Request, upload: str | None, example: str | None, *inputs: Any) -> dict[Any, Any]:
@@ -128,5 +128,17 @@ def _connect_shared(page: Page) -> None:
         values = {name: updates[name] for name in page.controls if name in updates}
         return page.named({**updates, **handlers.describe(page.source(upload, example), values)})
 
+    def on_apply(result: str, listed: str) -> Iterator[dict[Any, Any]]:
+        for updates in handlers.edit_objects(result, listed):
+            yield page.named(updates)
+
+    parts["apply_objects"].click(
+        on_apply,
+        [parts["shown"], parts["listed"]],
+        everything,
+        js="(shown, _) => [shown, window.segmoObjects()]",
+        concurrency_id=QUEUE,
+        **QUIET,
+    )
     page.app.load(on_load, page.clip, everything, queue=False, **QUIET)
     parts["use_settings"].click(on_use, [parts["shown"], parts["upload"], parts["example"]], everything, queue=False, **QUIET)

@@ -6,7 +6,10 @@ Stop and a closed tab do) closes the pipeline; finished stages stay in the cache
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
+import shutil
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -18,11 +21,12 @@ from segmo.errors import DataError, InputError, SettingsError
 from segmo.settings import Settings
 from segmo.ui import cost, panels, parts, text
 from segmo.ui.controls import settings_from, values_of
+from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
 from segmo.ui.gpu import run_stages
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
-from segmo.ui.results import find_result, new_result
+from segmo.ui.results import find_result, keep_source, new_result, results_directory, source_of
 from segmo.ui.translate import Translator, buttons, shown
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
@@ -176,8 +180,49 @@ def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = ru
     _learn(result, seconds)
     yield {**page.steps(), **page.put("files", files)}
     yield page.put("run", record(result, seconds))
+    if page.directory.parent == results_directory():
+        keep_source(page.directory, clip)
     parts.save(page.directory, page.parts)
     yield page.end()
+
+
+def edit_objects(result: str, listed: str, *, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:
+    """Apply the list of objects to the video and the files, as a new result; links to the old one keep showing the old one."""
+    directory = find_result(result)
+    source = source_of(directory) if directory else None
+    if directory is None or source is None:
+        yield {"message": panels.message("info", "", text.NOT_YOURS)}
+        return
+    yield {"message": panels.message("info", "Applying.", text.IN_LINE)}
+    try:
+        edits = parse_edits(listed)
+        page = Translator(new_result())
+        yield from _redrawn(page, directory, source, edits, stages)
+    except Exception as error:
+        yield {"message": _problem(error)}
+        return
+    yield {**open_result(page.directory), "message": panels.message("info", "Applied.", text.APPLIED)}
+
+
+def _redrawn(page: Translator, before: Path, source: Path, edits: ObjectEdits, stages: Pipeline) -> Generator[Updates, None, None]:
+    """Make a copy of a result with other objects; the products come from the cache."""
+    from segmo.ui import drawing
+    from segmo.ui.delivery import write_files
+
+    content = parts.load(before)
+    record, result_part = _record(content), content["result"]
+    assert isinstance(result_part, parts.ResultPart)
+    all_edits = ObjectEdits.from_dict(result_part.edits).then(edits)
+    result = yield from _translated(stages(source, Settings.from_dict(record.settings)), lambda _: ())
+    shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=os.link)
+    canvas = drawing.open_canvas(page.directory, result.clip)
+    masks = apply_edits(result.masks, all_edits)
+    content["result"] = drawing.draw_result(canvas, result_part, result.masks, all_edits)
+    content["masks"] = drawing.draw_masks(canvas, masks)
+    edited = dataclasses.replace(result, masks=masks)
+    content["files"] = yield from _translated(write_files(edited, page.directory, all_edits.to_dict()), lambda _: ())
+    keep_source(page.directory, source)
+    parts.save(page.directory, content)
 
 
 def stop(progress: Progress | None) -> Updates:

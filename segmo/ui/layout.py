@@ -80,6 +80,9 @@ def _build_result(start: Updates) -> Components:
                 parts[f"{name}_note"] = gr.HTML(**given(f"{name}_note"), elem_classes="tab-note")
                 for slot in panels.CONTENT[name]:
                     parts[slot] = _content(slot, given(slot))
+                if name == "result":
+                    parts["apply_objects"] = gr.Button("Apply the list to video and files", size="sm", elem_id="apply-objects")
+                    parts["listed"] = gr.Textbox(visible=False)
     return parts
 
 

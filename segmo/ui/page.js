@@ -121,3 +121,24 @@
 		section.querySelector(".live-used").textContent = "Set. Press Run: only motion and masks are computed again.";
 	});
 })();
+
+// The list of objects: what is marked here is sent when it is applied.
+(() => {
+	window.segmoObjects = () =>
+		JSON.stringify(
+			[...document.querySelectorAll("#objects tr[data-object]")].map((row) => ({
+				id: Number(row.dataset.object),
+				name: row.querySelector(".object-name").value,
+				on: row.querySelector(".object-on").checked,
+				into: Number(row.querySelector(".object-into").value),
+				deleted: row.classList.contains("deleted"),
+			})),
+		);
+	document.addEventListener("click", (event) => {
+		const button = event.target.closest?.(".object-delete");
+		if (!button) return;
+		const deleted = button.closest("tr").classList.toggle("deleted");
+		button.textContent = deleted ? "Undo" : "Delete";
+		button.setAttribute("aria-pressed", deleted);
+	});
+})();

@@ -120,17 +120,26 @@ def _objects(part: ResultPart) -> str:
         return ""
     if not part.objects:
         return message("info", text.NOTHING_MOVES_TITLE, text.NOTHING_MOVES)
-    rows = "".join(_object_row(item, part.frame_count) for item in part.objects)
-    head = "<tr><th scope=col>Object</th><th scope=col>Moves</th><th scope=col>Visible</th><th scope=col>Size</th></tr>"
-    return f'<table class="objects"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    rows = "".join(_object_row(item, part) for item in part.objects)
+    heads = ("On", "Object", "Moves", "Visible", "Size", "Merge into", "")
+    head = "".join(f"<th scope=col>{word}</th>" for word in heads)
+    return f'<div class="wide"><table class="objects"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _object_row(item: MovingObject, frame_count: int) -> str:
-    share = item.frames / max(frame_count, 1)
+def _object_row(item: MovingObject, part: ResultPart) -> str:
+    share = item.frames / max(part.frame_count, 1)
+    name, checked = escape(item.name or f"Object {item.id}"), " checked" if item.on else ""
+    others = "".join(
+        f'<option value="{other.id}">{escape(other.name or f"Object {other.id}")}</option>' for other in part.objects if other.id != item.id
+    )
     return (
-        f'<tr><th scope="row"><i class="swatch" style="background:{escape(item.colour)}"></i>Object {item.id}</th>'
+        f'<tr data-object="{item.id}"><td><input type="checkbox" class="object-on" aria-label="Show {name}"{checked}></td>'
+        f'<th scope="row"><i class="swatch" style="background:{escape(item.colour)}"></i>'
+        f'<input type="text" class="object-name" maxlength="40" aria-label="Name of object {item.id}" value="{name}"></th>'
         f"<td>{_bar(item.score, f'{item.score:.0%}')}</td>"
-        f"<td>{_bar(share, f'{item.frames} of {frame_count} frames')}</td><td>{item.area:.1%}</td></tr>"
+        f"<td>{_bar(share, f'{item.frames} of {part.frame_count} frames')}</td><td>{item.area:.1%}</td>"
+        f'<td><select class="object-into" aria-label="Merge {name} into"><option value="0">–</option>{others}</select></td>'
+        f'<td><button type="button" class="object-delete" aria-label="Delete {name}" aria-pressed="false">Delete</button></td></tr>'
     )
 
 

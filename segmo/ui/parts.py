@@ -70,6 +70,10 @@ class MovingObject:
     """Frames in which it is visible."""
     area: float
     """Mean share of the frame it covers where it is visible."""
+    name: str = ""
+    """What the visitor calls it."""
+    on: bool = True
+    """Whether it is drawn and written."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class ResultPart(Part):
     width: int = 16
     height: int = 9
     objects: Sequence[MovingObject] = ()
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    """What the visitor changed in the list, as `ObjectEdits.to_dict` gives it."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -19,6 +20,26 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 def results_directory() -> Path:
     """Where the folders of runs are."""
     return (cache_directory() / "results").absolute()
+
+
+def sources_directory() -> Path:
+    """Where the clips of runs are kept for later changes; nothing here is served to anybody."""
+    return results_directory().with_name("sources")
+
+
+def keep_source(directory: Path, clip: Path) -> None:
+    """Keep the clip of a run for as long as its folder."""
+    kept = sources_directory() / (directory.name + clip.suffix.lower())
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(clip, kept)
+    except OSError:  # on another disk
+        shutil.copyfile(clip, kept)
+
+
+def source_of(directory: Path) -> Path | None:
+    """The clip of a run, where it was kept."""
+    return next(sources_directory().glob(f"{directory.name}.*"), None)
 
 
 def new_result() -> Path:
@@ -53,4 +74,7 @@ def sweep(keep_hours: float) -> int:
                 removed += 1
         except FileNotFoundError:  # another process sweeps too
             continue
+    for source in sources_directory().glob("*"):
+        if not (results_directory() / source.stem).is_dir():
+            source.unlink(missing_ok=True)
     return removed

@@ -69,6 +69,8 @@ NOTHING_MOVES = (
     "or allow more frames."
 )
 
+NOT_YOURS = "This list belongs to an example, or to a result that is no longer kept. Press Run first; then the list can be changed."
+APPLIED = "Video, masks and files now have the objects as listed, under a link of their own."
 LIVE_TITLE = "What would move at another threshold"
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."
 IN_LINE = "If others are being served, your run waits for its turn."

@@ -56,3 +56,22 @@ def test_settings_of_the_shown_result_come_back(open_page: OpenPage) -> None:
     set_number(page, "Maximum frames", 33)
     page.locator("#use-settings").click()
     expect(page.locator("#settings").get_by_label("Maximum frames").first).to_have_value("0")
+
+
+def test_an_object_is_renamed_and_switched_off(open_page: OpenPage, shared: Path) -> None:
+    page = open_page()
+    drop(page, shared / "clips" / "cat.mp4")
+    expect(page.locator("#clip-note")).to_contain_text("87 of 87")
+    set_number(page, "Maximum frames", 10)
+    set_number(page, "Maximum side", 200)
+    page.locator("#run").click()
+    expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
+    first = page.locator(".copy-link").get_attribute("data-result")
+    page.get_by_label("Name of object 1", exact=True).fill("tabby")
+    page.locator("#objects tr[data-object='1'] .object-on").uncheck()
+    page.locator("#apply-objects").click()
+    expect(page.locator("#message")).to_contain_text("Applied", timeout=RUN_MS)
+    expect(page.get_by_label("Name of object 1", exact=True)).to_have_value("tabby")
+    expect(page.get_by_label("Show tabby")).not_to_be_checked()
+    wait_for_videos(page, "#compare", 2)
+    assert page.locator(".copy-link").get_attribute("data-result") != first
