@@ -41,10 +41,17 @@ class NetworkInput:
     parallax and motion across; zero where those are unknown."""
 
 
-def network_input(flow: npt.NDArray[np.float16], error: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_]) -> NetworkInput:
-    """Input of one frame from its (G, H, W, 2) flow, (G, H, W) photometric error and (G,) validity; its maps are (H / 2, W / 2).
+def network_input(
+    flow: npt.NDArray[np.float16], error: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_], *, both_ways: bool = False
+) -> NetworkInput:
+    """Input of one frame; its maps are half as high and wide as the flow.
 
     Where a frame is missing, at the ends of the clip, the motion towards its mirror image in time stands in.
+
+    Args:
+        flow, error, valid: (G, H, W, 2), (G, H, W) and (G,) of the frame.
+        both_ways: look for parallax towards the past too. Training does, so that it can reverse time; in use the future alone
+            gives the same masks in two thirds of the time.
     """
     hw = (flow.shape[1] // 2, flow.shape[2] // 2)
     count = len(GAPS)
@@ -62,9 +69,11 @@ def network_input(flow: npt.NDArray[np.float16], error: npt.NDArray[np.uint8], v
                 for kind in range(2):
                     at = 2 * (kind * count + g)
                     planes[at : at + 2], scales[kind * count + g] = answer[kind]
-            if length in LONG_GAPS:
+            wanted = LONG_GAPS if both_ways else LONG_GAPS[1:]
+            slots = [LONG_GAPS.index(GAPS[g]) for g in same if abs(GAPS[g]) == length and GAPS[g] in wanted]
+            if slots:
                 parts = _epipolar(field, hw)
-                for k in (LONG_GAPS.index(GAPS[g]) for g in same if abs(GAPS[g]) == length):
+                for k in slots:
                     for kind, (part, scale) in enumerate(parts):
                         planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
     return NetworkInput(planes, errors, scales)

@@ -77,7 +77,7 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     config = kinds[np.random.default_rng([own, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
     scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
-    inputs = network_input(flow.flow, flow.error, flow.valid)
+    inputs = network_input(flow.flow, flow.error, flow.valid, both_ways=True)
     moving = (scene.moving_labels[2] > 0).astype(np.uint8) * np.uint8(255)
     hw = (flow.flow.shape[1], flow.flow.shape[2])
     record = np.zeros((), record_dtype(hw))

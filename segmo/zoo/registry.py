@@ -49,7 +49,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 0, "")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2352144, "5cff874f35eb1ff470f84969e19e7deb5b7ca1e8facee3400bea7f15d76a70f9")
 
 
 def _lite(role: str, adapter: str, paper: str) -> ModelSpec:

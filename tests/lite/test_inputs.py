@@ -88,13 +88,16 @@ def test_motion_across_epipolar_lines_is_told_from_parallax():
     for g, gap in enumerate(GAPS):
         flow[g, ..., 0] = -gap * 2 * nearness
         flow[g, 32:64, 128:160, 1] = gap * 1.5
-    made = network_input(flow.astype(np.float16), no_error(), EVERY)
+    made = network_input(flow.astype(np.float16), no_error(), EVERY, both_ways=True)
     along, across = made.planes[16:18].astype(np.float32)
     moving = np.zeros(across.shape, np.bool_)
     moving[17:31, 65:79] = True
     assert across[moving].mean() > 5 * across[~moving].mean()
     assert np.corrcoef(along[~moving], nearness[::2, ::2][~moving])[0, 1] > 0.95
     assert made.scales[8:].all()
+    future_alone = network_input(flow.astype(np.float16), no_error(), EVERY)
+    np.testing.assert_array_equal(future_alone.planes[18:], made.planes[18:])
+    assert not future_alone.planes[16:18].any()
 
 
 def test_no_parallax_without_travel():
