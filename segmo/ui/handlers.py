@@ -7,6 +7,7 @@ Stop and a closed tab do) closes the pipeline; finished stages stay in the cache
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import os
 import shutil
@@ -249,6 +250,62 @@ def segment(clip: str | None, values: Mapping[str, Any], *, stages: Pipeline = r
     except Exception as error:
         raise gr.Error(" ".join(_words(error)), print_exception=False) from error
     yield str(directory / OVERLAY), str(directory / files.archive), summary(result)
+
+
+def stages_of(
+    clip: str | None, values: Mapping[str, Any], *, stages: Pipeline = run_stages
+) -> Generator[tuple[list[str] | None, dict[str, Any]], None, None]:
+    """The API: yields (None, {"stage", "fraction"}) on the way, then the files that the tabs show and a summary.
+
+    Raises:
+        gr.Error: the run failed; the message says why and what to do.
+    """
+    page = Translator(new_result())
+    try:
+        if clip is None:
+            raise InputError("No clip was given. Pass a video file as `clip`.")
+        for _ in fill(page, Path(clip), settings_from(values), stages):
+            step = next((step for step in page.progress.steps if step.name == page.progress.running), None)
+            if step is not None:
+                yield None, {"stage": step.name, "fraction": round(step.fraction, 3)}
+    except Exception as error:
+        raise gr.Error(" ".join(_words(error)), print_exception=False) from error
+    record = _record(page.parts)
+    views = sorted(str(path) for path in (page.directory / parts.VIEW_FOLDER).iterdir())
+    yield (
+        views,
+        {"result": page.directory.name, "stages": [dataclasses.asdict(row) for row in record.stages], "warnings": list(record.notes)},
+    )
+
+
+def evaluate_threshold(result: str, threshold: float) -> dict[str, Any]:
+    """The API: how many tracks of a finished result move at a threshold.
+
+    Raises:
+        gr.Error: there is no such result, or the threshold is out of range.
+    """
+    directory = find_result(result)
+    motion = parts.load(directory)["motion"] if directory else None
+    if directory is None or not isinstance(motion, parts.MotionPart) or not motion.points:
+        raise gr.Error(f"{text.GONE_TITLE} {text.GONE}", print_exception=False)
+    if not 0 <= threshold <= 1:
+        raise gr.Error(f"The threshold is {threshold}. Give a number from 0 to 1.", print_exception=False)
+    probability = json.loads((directory / motion.points).read_text(encoding="utf-8"))["probability"]
+    moving = sum(value > threshold for value in probability)
+    return {"threshold": threshold, "moving_tracks": moving, "tracks": len(probability), "threshold_of_the_run": motion.threshold}
+
+
+def refuse(clip: Path | None, values: Mapping[str, Any], limits: Limits) -> str:
+    """Why a clip may not run, in words; empty if it may."""
+    from segmo.ui.checks import check_clip
+
+    try:
+        if clip is None:
+            raise InputError("No clip was given. Pass a video file as `clip`.")
+        check_clip(clip, settings_from(values), limits)
+    except Exception as error:
+        return " ".join(_words(error))
+    return ""
 
 
 def _learn(result: Result, files_seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import sys
@@ -27,12 +28,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default=None, help="address to listen on (default: this computer only; 0.0.0.0: everybody)")
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--preset", choices=PRESETS, default=PRESETS[0], help="preset that the page starts with")
+    parser.add_argument("--mcp", action="store_true", help="also serve the tool segment_motion to language models, at /gradio_api/mcp/")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the app and serve it until it is stopped; what keeps it from starting ends the process with a sentence."""
     options = parse(argv)
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        sys.exit("segmo: --mcp needs the package mcp. Install it with: pip install 'gradio[mcp]'")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         limits = limits_from()
@@ -45,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     gr.set_static_paths([DIRECTORY])  # served in place, not copied
     app = build_app(options.preset, find_examples(), limits)
     app.queue(max_size=limits.queue)
-    app.launch(share=options.share, server_name=options.host, server_port=options.port, **launch_options(limits.upload_mb))
+    app.launch(
+        share=options.share, server_name=options.host, server_port=options.port, mcp_server=options.mcp, **launch_options(limits.upload_mb)
+    )
 
 
 def launch_options(upload_mb: int) -> dict[str, Any]:

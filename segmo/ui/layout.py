@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 
 from segmo.ui import handlers, panels, text
+from segmo.ui.api import add_api
 from segmo.ui.controls import build_controls
-from segmo.ui.events import QUEUE, Components, Page, connect
+from segmo.ui.events import Components, Page, connect
 from segmo.ui.examples import Example
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
@@ -30,7 +31,7 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
             with gr.Column(elem_id="result-column"):
                 parts |= _build_result(start)
         connect(Page(app, parts, controls, examples, limits))
-        _add_api(controls, limits)
+        add_api(controls, limits, VIDEO_TYPES)
     return app
 
 
@@ -108,24 +109,3 @@ def _content(slot: str, given: dict[str, Any]) -> Any:
     if slot == "files":
         return gr.File(**given, label="Single files", file_count="multiple", interactive=False, elem_id=slot)
     return gr.HTML(**given, elem_id=slot)
-
-
-def _add_api(controls: Components, limits: Limits) -> None:
-    """The end point /segment."""
-    with gr.Row(visible=False):
-        clip = gr.File(label="clip", file_types=VIDEO_TYPES)
-        overlay, archive, summary = gr.File(label="overlay"), gr.File(label="archive"), gr.JSON(label="summary")
-        trigger = gr.Button()
-
-    def segment(clip: str | None, **values: Any) -> Iterator[handlers.Answer]:
-        yield from handlers.segment(clip, values)
-
-    trigger.click(
-        segment,
-        clip,
-        [overlay, archive, summary],
-        inputs_kwargs=controls,
-        api_name="segment",
-        concurrency_id=QUEUE,
-        api_description=text.API,
-    )

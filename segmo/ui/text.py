@@ -13,6 +13,16 @@ API = (
     "While it runs, the summary tells the stage and the fraction of it that is done."
 )
 
+API_STAGES = (
+    "Run all stages of a video and return what the tabs of the page show: pictures and videos of frames, depth, tracks, features, motion "
+    "and masks, and a summary with the id of the result and, for each stage, its model, its seconds and whether it came from the cache. "
+    "While it runs, the summary tells the stage and the fraction of it that is done. The page opens the result at ?result=<id>."
+)
+API_THRESHOLD = (
+    "Tell how many tracks of a finished result would move at another threshold from 0 to 1. No model runs. "
+    "`result` is the id that /stages returns."
+)
+
 STAGES = {
     "frames": "Frames",
     "flow": "Flow",

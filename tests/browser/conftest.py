@@ -41,7 +41,7 @@ class Server:
 
 
 @contextmanager
-def running_app(folder: Path) -> Iterator[Server]:
+def running_app(folder: Path, *options: str) -> Iterator[Server]:
     """An app of its own, whose cache and results are in `folder` and stay there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -49,7 +49,7 @@ def running_app(folder: Path) -> Iterator[Server]:
     environment = {**os.environ, "SEGMO_CACHE": str(folder / "cache")}
     started = time.monotonic()
     with open(folder / "log.txt", "a") as log:
-        command = [sys.executable, "app.py", "--port", str(port)]
+        command = [sys.executable, "app.py", "--port", str(port), *options]
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         url = f"http://127.0.0.1:{port}/"

@@ -1,12 +1,16 @@
-"""The end point /segment, as `gradio_client` calls it."""
+"""The end points, as `gradio_client` calls them, by one visitor and by eight at once."""
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import running_app
 from gradio_client import Client, handle_file
 
 from segmo.synthetic import render_clip, scenarios
@@ -28,3 +32,57 @@ def test_a_clip_is_segmented_over_the_api(server: Any, clip: Path, tmp_path: Pat
     with zipfile.ZipFile(archive) as content:
         assert len([name for name in content.namelist() if name.startswith("masks/")]) == 10
     client.close()
+
+
+def test_a_file_that_is_no_video_is_refused_before_the_queue(server: Any, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.mp4"
+    notes.write_text("These are notes and not a film. " * 40)
+    client = Client(server.url, verbose=False)
+    with pytest.raises(Exception, match=r"notes\.mp4"):
+        client.predict(handle_file(notes), api_name="/segment")
+    client.close()
+
+
+def test_stages_and_thresholds_over_the_api(server: Any, clip: Path, tmp_path: Path) -> None:
+    client = Client(server.url, verbose=False, download_files=tmp_path / "downloads")
+    views, summary = client.predict(handle_file(clip), max_frames=8, api_name="/stages")
+    assert {"depth.mp4", "masks.mp4"} <= {Path(view).name for view in views}
+    answers = [client.predict(summary["result"], threshold, api_name="/evaluate_threshold") for threshold in (0.0, 1.0)]
+    assert answers[0]["moving_tracks"] >= answers[1]["moving_tracks"] == 0 < answers[0]["tracks"]
+    client.close()
+
+
+def test_language_models_find_the_tool(tmp_path: Path) -> None:
+    pytest.importorskip("mcp", reason="--mcp needs the package mcp: pip install 'gradio[mcp]'")
+    with running_app(tmp_path, "--mcp") as app, urllib.request.urlopen(app.url + "gradio_api/mcp/schema", timeout=20) as answer:
+        tools = {tool["name"]: tool for tool in json.load(answer)}
+    assert "Segment everything that moves" in tools["segment_motion"]["description"]
+    assert {"clip", "stride", "threshold"} <= set(tools["segment_motion"]["inputSchema"]["properties"])
+
+
+def test_eight_visitors_at_once_each_get_their_own(server: Any, tmp_path: Path) -> None:
+    """Clips of different lengths, so that a result tells whose it is."""
+    counts = list(range(6, 14))
+    frames = render_clip(scenarios.SCENARIOS["two_crossing"]((72, 128), max(counts))).frames
+    for count in counts:
+        write_mp4(tmp_path / f"{count}.mp4", frames[:count], 24)
+    clients = [Client(server.url, verbose=False, download_files=tmp_path / "downloads") for _ in counts]
+    jobs = [
+        client.submit(handle_file(tmp_path / f"{count}.mp4"), api_name="/stages") for client, count in zip(clients, counts, strict=True)
+    ]
+    summaries = [job.result(timeout=280)[1] for job in jobs]
+    results = {summary["result"] for summary in summaries}
+    assert len(results) == len(counts)
+    for count, summary in zip(counts, summaries, strict=True):
+        record = json.loads((server.cache / "results" / summary["result"] / "run.json").read_text())
+        assert record["source"]["frame_count"] == count
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("path", ["results", "results/", "sources", "stages", "timings.json"])
+def test_nobody_can_list_results_or_read_what_is_beside_them(server: Any, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{server.url}gradio_api/file={server.cache / path}", timeout=10)
+    assert refused.value.code in (403, 404)
+    refused.value.close()

@@ -16,6 +16,7 @@ import pytest
 
 from segmo.errors import VideoError
 from segmo.ui import handlers, panels, text
+from segmo.ui.limits import Limits
 from segmo.ui.progress import Progress
 
 VALUES: dict[str, Any] = {"stride": 4}
@@ -181,3 +182,22 @@ def test_the_api_reports_errors_in_words(make_pipeline: Callable[..., Any], clip
         list(handlers.segment(str(clip_file), VALUES, stages=broken))
     with pytest.raises(gr.Error, match="No clip was given"):
         list(handlers.segment(None, VALUES, stages=broken))
+
+
+def test_the_api_answers_every_stage_and_then_any_threshold(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    *steps, (views, summary) = handlers.stages_of(str(clip_file), VALUES, stages=make_pipeline())
+    assert {step["stage"] for _, step in steps} <= set(ORDER) and len(steps) > 3
+    assert {"depth.mp4", "tracks.mp4", "motion.mp4", "masks.mp4"} <= {Path(view).name for view in views or ()}
+    assert [row["stage"] for row in summary["stages"]] == ORDER
+    counts = [handlers.evaluate_threshold(summary["result"], threshold)["moving_tracks"] for threshold in (0, 0.5, 1)]
+    assert counts == [39, 20, 0], "forty probabilities evenly from 0 to 1"
+    with pytest.raises(gr.Error, match="from 0 to 1"):
+        handlers.evaluate_threshold(summary["result"], 7)
+    with pytest.raises(gr.Error, match="not here"):
+        handlers.evaluate_threshold("../results", 0.5)
+
+
+def test_what_is_not_allowed_is_refused_before_the_queue(clip_file: Path) -> None:
+    assert handlers.refuse(clip_file, VALUES, Limits()) == ""
+    assert "5 are allowed" in handlers.refuse(clip_file, VALUES, Limits(frames=5))
+    assert "No clip was given" in handlers.refuse(None, VALUES, Limits())
