@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from segmo.lite.cues import Field, logit, sigmoid
 from segmo.lite.parallel import parallel_map
 
-TEMPORAL_WEIGHT = 0.8  # share of the neighbouring frame's logit where the flow is trusted
+TEMPORAL_WEIGHT = 0.9  # share of the neighbouring frame's logit where the flow is trusted
 PHOTOMETRIC_SCALE = 25.0  # grey levels at which that trust has fallen to 1/e
 BLOCK = 12  # frames that share a colour model, which also looks at as many on either side
 LAB_BINS = (16, 32, 32)

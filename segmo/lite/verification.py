@@ -25,6 +25,7 @@ from segmo.lite.refinement import warp
 Field = npt.NDArray[np.floating[Any]]
 
 BACKWARDS_PX = 0.3  # parallax below minus this, in map pixels over four frames, would lie behind the camera
+STILL_PX = 0.25  # shift of the picture in map pixels over four frames below which a camera stands still
 DOUBT = 0.75  # probability below which a region is held to be static
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 
@@ -41,6 +42,8 @@ class FrameTest:
     """(h, w) grey levels by which the flow explains the picture better than the camera's motion alone."""
     spread: float
     """Violation in map pixels that is usual in this frame, as a measure of its noise."""
+    camera: str
+    """What the camera does here: `travels`, `turns` or `stands still`."""
 
 
 def test_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], grey: npt.NDArray[np.uint8], t: int) -> FrameTest | None:
@@ -67,9 +70,10 @@ def test_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], grey
     ego = estimate_ego_motion(small)
     if ego.observable:
         parallel, across = epipolar_parts(small, ego)
-        return FrameTest(across, parallel < -BACKWARDS_PX - 2 * ego.spread_px, gain, ego.spread_px)
+        return FrameTest(across, parallel < -BACKWARDS_PX - 2 * ego.spread_px, gain, ego.spread_px, "travels")
     length = np.linalg.norm(small - camera, axis=-1)
-    return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)))
+    turns = float(np.median(np.linalg.norm(camera[::4, ::4], axis=-1))) > STILL_PX
+    return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)), "turns" if turns else "stands still")
 
 
 def verify_regions(probability: Field, cue: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:
@@ -126,3 +130,9 @@ def _belief(violation: Field, backwards: Field, gain: Field, cue: Field, noise: 
 
 
 _MEASURES = ("violation", "backwards", "gain", "spread")
+
+
+def describe_camera(tests: list[FrameTest | None]) -> str:
+    """What the camera does most of the time, in a sentence; empty for a clip too short to tell."""
+    seen = [test.camera for test in tests if test is not None]
+    return f"The camera {max(sorted(set(seen)), key=seen.count)}." if seen else ""

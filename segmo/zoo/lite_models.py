@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ from segmo.types import (
     MotionEvidence,
     MotionLabels,
     ObjectMasks,
+    Product,
     Steps,
     Tracks,
 )
+from segmo.zoo.lite_motion import load_flow_net, network_probability
+from segmo.zoo.registry import LITE_MOTION
 
+EVIDENCE_WEIGHT = 0.6  # of the network and of the cue each, in log odds: they look at the same flow, so they do not simply add up
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
 
@@ -111,37 +116,16 @@ class LiteFeatures:
         return FeatureMaps(np.stack(described), frames)
 
 
-class LiteMotion:
-    """Residuals to the camera's motion, and what stands out of them."""
+class ClassicalMotion:
+    """Residuals to the camera's motion, and what stands out of them; no weights."""
 
-    identity = "lite-motion-3"
+    identity = "classical-motion-1"
     needs_flow = True
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
-        fields = _need(inputs.flow)
-        frames = len(inputs.clip)
-        grey = grey_grid(inputs.clip.frames, fields.grid_hw)
-
-        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
-            flow, valid = fields.flow[:, t], fields.valid[:, t]
-            return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
-
-        judged = []
-        for answer in parallel_map(judge, range(frames)):
-            judged.append(answer)
-            yield 0.6 * len(judged) / frames
-        chunks = [[residuals for residuals, _ in judged[start : start + 4]] for start in range(0, frames, 4)]
-        cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
-        yield 0.8
-        hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        probability, cue = (np.stack([resize_image(frame, hw) for frame in maps]) for maps in (cues.cue_probability(cue), cue))
-        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(probability)))
-        yield 0.9
-        maps, moving_score = verification.verify_regions(smooth, cue, [test for _, test in judged])
-        positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
-        tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
-        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, "")
+        seen = yield from stand_out(inputs, 0.0, 0.9)
+        return pooled_evidence(inputs, seen.probability, seen)
 
     def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
         """Label the tracks."""
@@ -150,6 +134,74 @@ class LiteMotion:
         if threshold is None and evidence.moving_score < 0.5:
             moving = np.zeros_like(moving)
         return MotionLabels(evidence, moving, used)
+
+
+class LiteMotion(ClassicalMotion):
+    """The trained network on flow, joined with what stands out of the residuals: each sees some movers that the other misses."""
+
+    identity = f"lite-motion-4-{LITE_MOTION.sha256[:12]}"
+
+    def __init__(self) -> None:
+        self._network = load_flow_net()
+
+    def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
+        """Probability maps on half the flow grid, pooled along the tracks."""
+        seen = yield from stand_out(inputs, 0.0, 0.5)
+        network = network_probability(_need(inputs.flow), self._network)
+        judged = yield from within(network, 0.5, 0.95)
+        return pooled_evidence(inputs, cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(judged) + cues.logit(seen.probability))), seen)
+
+
+@dataclass(frozen=True, eq=False)
+class StandsOut:
+    """What classical vision says of every pixel; maps are (T, h, w) on half the flow grid."""
+
+    probability: npt.NDArray[np.float32]
+    cue: npt.NDArray[np.float32]
+    tests: list[verification.FrameTest | None]
+
+
+def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
+    """Run a part of a stage whose progress covers [start, end] of the whole."""
+    while True:
+        try:
+            fraction = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        yield start + (end - start) * fraction
+
+
+def stand_out(inputs: MotionInputs, start: float, end: float) -> Steps[StandsOut]:
+    """Residuals, the hole-filling cue and the tests against a static scene, as progress from `start` to `end`."""
+    fields = _need(inputs.flow)
+    frames = len(inputs.clip)
+    grey = grey_grid(inputs.clip.frames, fields.grid_hw)
+
+    def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
+        flow, valid = fields.flow[:, t], fields.valid[:, t]
+        return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
+
+    judged = []
+    for answer in parallel_map(judge, range(frames)):
+        judged.append(answer)
+        yield start + 0.8 * (end - start) * len(judged) / frames
+    chunks = [[residuals for residuals, _ in judged[first : first + 4]] for first in range(0, frames, 4)]
+    cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
+    yield end
+    hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
+    probability, cue = (np.stack([resize_image(frame, hw) for frame in maps]) for maps in (cues.cue_probability(cue), cue))
+    return StandsOut(probability, cue, [test for _, test in judged])
+
+
+def pooled_evidence(inputs: MotionInputs, probability: npt.NDArray[np.floating[Any]], seen: StandsOut) -> MotionEvidence:
+    """Filter in time, test regions against a static scene, and pool along the tracks."""
+    hw = (probability.shape[1], probability.shape[2])
+    smooth = cues.sigmoid(flow_links(_need(inputs.flow), hw).smooth(cues.logit(probability)))
+    maps, moving_score = verification.verify_regions(smooth, seen.cue, seen.tests)
+    positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
+    tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
+    camera = verification.describe_camera(seen.tests)
+    return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera)
 
 
 class LiteMasks:

@@ -61,7 +61,8 @@ MODELS = (
     _lite("depth", "LiteDepth", "motion parallax after removing camera rotation"),
     _lite("tracks", "LiteTracks", "optical flow chained over time"),
     _lite("features", "LiteFeatures", "colour and texture descriptors"),
-    _lite("motion", "LiteMotion", "residuals to the camera motion, pooled along tracks"),
+    _lite("motion", "LiteMotion", "our network on flow, joined with residuals to the camera motion"),
+    ModelSpec("motion", "classical", "", "segmo.zoo.lite_models:ClassicalMotion", "MIT", "residuals to the camera motion, without weights"),
     _lite("masks", "LiteMasks", "temporal filtering along the flow and an edge-aware cut"),
 )
 

@@ -15,7 +15,7 @@ def judged(violation: float, gain: float, backwards: bool = False) -> tuple[np.n
     probability = np.where(REGION, 0.9, 0.1).astype(np.float32)
     tests = []
     for frame in REGION:
-        tests.append(FrameTest(np.where(frame, violation, 0.05), frame & backwards, np.where(frame, gain, 0.0), 0.05))
+        tests.append(FrameTest(np.where(frame, violation, 0.05), frame & backwards, np.where(frame, gain, 0.0), 0.05, "travels"))
     return verify_regions(probability, np.where(REGION, 4, 0.1).astype(np.float32), tests)
 
 
