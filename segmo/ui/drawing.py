@@ -144,7 +144,8 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
 
 def _points(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32]) -> str:
     """Write what the page needs to show the labels at any threshold: small enough to fetch at once."""
-    chosen = np.array(_spread(range(len(tracks)), MAX_POINTS), np.intp)
+    likely = np.argsort(-probability, kind="stable")[: MAX_POINTS // 2]  # what moves is often a small part, and is what people look for
+    chosen = np.union1d(likely, np.array(_spread(range(len(tracks)), MAX_POINTS // 2), np.intp))
     frames = []
     for picture in _spread(sorted((canvas.directory / VIEW_FOLDER).glob("frame_*.jpg")), MAX_POINT_FRAMES):
         t = int(picture.stem.rpartition("_")[2])

@@ -73,6 +73,7 @@
 		const canvas = section.querySelector("canvas");
 		[canvas.height, canvas.width] = hw;
 		const pen = canvas.getContext("2d");
+		pen.strokeStyle = "#fff";
 		const radius = Math.max(2, hw[1] / 220);
 		for (const moving of [false, true]) {
 			pen.fillStyle = moving ? MOVING : STILL;
@@ -81,6 +82,7 @@
 				pen.beginPath();
 				pen.arc(frame.xy[2 * i], frame.xy[2 * i + 1], radius, 0, 7);
 				pen.fill();
+				if (moving) pen.stroke();
 			});
 		}
 		const count = probability.filter((p) => p > threshold).length;
