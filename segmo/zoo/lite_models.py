@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -116,16 +115,40 @@ class LiteFeatures:
         return FeatureMaps(np.stack(described), frames)
 
 
-class ClassicalMotion:
-    """Residuals to the camera's motion, and what stands out of them; no weights."""
+class LiteMotion:
+    """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = "classical-motion-1"
+    identity = f"lite-motion-5-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
+
+    def __init__(self) -> None:
+        self._network = load_flow_net()
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
-        seen = yield from stand_out(inputs, 0.0, 0.9)
-        return pooled_evidence(inputs, seen.probability, seen)
+        fields = _need(inputs.flow)
+        frames, hw = len(inputs.clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
+        grey = grey_grid(inputs.clip.frames, fields.grid_hw)
+
+        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
+            flow, valid = fields.flow[:, t], fields.valid[:, t]
+            return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
+
+        judged = []
+        for answer in parallel_map(judge, range(frames)):
+            judged.append(answer)
+            yield 0.4 * len(judged) / frames
+        chunks = [[residuals for residuals, _ in judged[first : first + 4]] for first in range(0, frames, 4)]
+        cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
+        standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
+        network = yield from within(network_probability(fields, self._network), 0.5, 0.95)
+        joined = cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(network) + cues.logit(standing_out)))
+        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(joined)))
+        tests = [test for _, test in judged]
+        maps, moving_score = verification.verify_regions(smooth, network, tests)
+        positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
+        tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, verification.describe_camera(tests))
 
     def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
         """Label the tracks."""
@@ -136,31 +159,6 @@ class ClassicalMotion:
         return MotionLabels(evidence, moving, used)
 
 
-class LiteMotion(ClassicalMotion):
-    """The trained network on flow, joined with what stands out of the residuals: each sees some movers that the other misses."""
-
-    identity = f"lite-motion-4-{LITE_MOTION.sha256[:12]}"
-
-    def __init__(self) -> None:
-        self._network = load_flow_net()
-
-    def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
-        """Probability maps on half the flow grid, pooled along the tracks."""
-        seen = yield from stand_out(inputs, 0.0, 0.5)
-        network = network_probability(_need(inputs.flow), self._network)
-        judged = yield from within(network, 0.5, 0.95)
-        return pooled_evidence(inputs, cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(judged) + cues.logit(seen.probability))), seen)
-
-
-@dataclass(frozen=True, eq=False)
-class StandsOut:
-    """What classical vision says of every pixel; maps are (T, h, w) on half the flow grid."""
-
-    probability: npt.NDArray[np.float32]
-    cue: npt.NDArray[np.float32]
-    tests: list[verification.FrameTest | None]
-
-
 def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
     """Run a part of a stage whose progress covers [start, end] of the whole."""
     while True:
@@ -169,39 +167,6 @@ def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
         except StopIteration as stop:
             return stop.value
         yield start + (end - start) * fraction
-
-
-def stand_out(inputs: MotionInputs, start: float, end: float) -> Steps[StandsOut]:
-    """Residuals, the hole-filling cue and the tests against a static scene, as progress from `start` to `end`."""
-    fields = _need(inputs.flow)
-    frames = len(inputs.clip)
-    grey = grey_grid(inputs.clip.frames, fields.grid_hw)
-
-    def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
-        flow, valid = fields.flow[:, t], fields.valid[:, t]
-        return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
-
-    judged = []
-    for answer in parallel_map(judge, range(frames)):
-        judged.append(answer)
-        yield start + 0.8 * (end - start) * len(judged) / frames
-    chunks = [[residuals for residuals, _ in judged[first : first + 4]] for first in range(0, frames, 4)]
-    cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
-    yield end
-    hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-    probability, cue = (np.stack([resize_image(frame, hw) for frame in maps]) for maps in (cues.cue_probability(cue), cue))
-    return StandsOut(probability, cue, [test for _, test in judged])
-
-
-def pooled_evidence(inputs: MotionInputs, probability: npt.NDArray[np.floating[Any]], seen: StandsOut) -> MotionEvidence:
-    """Filter in time, test regions against a static scene, and pool along the tracks."""
-    hw = (probability.shape[1], probability.shape[2])
-    smooth = cues.sigmoid(flow_links(_need(inputs.flow), hw).smooth(cues.logit(probability)))
-    maps, moving_score = verification.verify_regions(smooth, seen.cue, seen.tests)
-    positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
-    tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
-    camera = verification.describe_camera(seen.tests)
-    return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera)
 
 
 class LiteMasks:

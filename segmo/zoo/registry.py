@@ -62,7 +62,6 @@ MODELS = (
     _lite("tracks", "LiteTracks", "optical flow chained over time"),
     _lite("features", "LiteFeatures", "colour and texture descriptors"),
     _lite("motion", "LiteMotion", "our network on flow, joined with residuals to the camera motion"),
-    ModelSpec("motion", "classical", "", "segmo.zoo.lite_models:ClassicalMotion", "MIT", "residuals to the camera motion, without weights"),
     _lite("masks", "LiteMasks", "temporal filtering along the flow and an edge-aware cut"),
 )
 

@@ -16,23 +16,23 @@ def judged(violation: float, gain: float, backwards: bool = False) -> tuple[np.n
     tests = []
     for frame in REGION:
         tests.append(FrameTest(np.where(frame, violation, 0.05), frame & backwards, np.where(frame, gain, 0.0), 0.05, "travels"))
-    return verify_regions(probability, np.where(REGION, 4, 0.1).astype(np.float32), tests)
+    return verify_regions(probability, np.where(REGION, 0.85, 0.1).astype(np.float32), tests)
 
 
 def test_a_region_off_its_epipolar_lines_moves() -> None:
-    maps, anything = judged(violation=1.0, gain=15)
-    assert maps[REGION].min() > 0.85 and anything > 0.8
+    maps, anything = judged(violation=3.0, gain=15)
+    assert maps[REGION].min() > 0.85 and anything > 0.6
 
 
 def test_parallax_along_the_lines_is_static() -> None:
     maps, anything = judged(violation=0.03, gain=15)
-    assert maps[REGION].max() < 0.5 and anything < 0.5
+    assert maps[REGION].max() < 0.6 and anything < 0.5
     assert np.allclose(maps[~REGION], 0.1)
 
 
 def test_parallax_behind_the_camera_moves() -> None:
     _, anything = judged(violation=0.03, gain=15, backwards=True)
-    assert anything > 0.5
+    assert anything > 0.6
 
 
 def test_flow_that_explains_nothing_better_than_the_camera_is_noise() -> None:
