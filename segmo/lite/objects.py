@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import squareform
 
 from segmo.geometry import rescale_points
+from segmo.lite.parallel import parallel_map
 from segmo.lite.trajectories import chain
 from segmo.types import finish
 
@@ -164,9 +165,8 @@ def group_points(on: Labels, positions: Field, start: Indices, component_count: 
         component_count: largest component id.
     """
     origin = on[np.arange(len(on)), start]
-    parts = []
-    for component in np.unique(origin[origin > 0]):
-        parts += _split_by_company(np.flatnonzero(origin == component), on, positions)
+    together = [np.flatnonzero(origin == component) for component in np.unique(origin[origin > 0])]
+    parts = [part for split in parallel_map(lambda members: _split_by_company(members, on, positions), together) for part in split]
     company = Company(parts, on, positions, component_count)
     closeness = np.stack([company.affinity(group) for group in range(len(parts))])
     while len(closeness) > 1:

@@ -90,7 +90,7 @@ def _log_likelihood_ratio(
     shares = []
     for weights in (inside, outside):
         counts = np.bincount(bins.ravel(), weights.ravel(), int(np.prod(shape))).reshape(shape)
-        smooth = gaussian_filter(counts, sigma)
+        smooth = gaussian_filter(counts.astype(np.float32), sigma, truncate=2.0)
         shares.append(smooth / max(smooth.sum(), 1e-9) + rare)
     return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
 
@@ -109,15 +109,21 @@ def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks
         surroundings = np.stack(list(parallel_map(lambda p: cv2.GaussianBlur(p, (0, 0), near), probability)))
         inside = np.clip(2 * probability - 1, 0, 1)
         outside = np.clip(1 - 2 * probability, 0, 1) * (0.2 + surroundings)
-        joined = np.empty_like(motion)
-        for start in range(0, len(motion), BLOCK):
-            here = slice(start, start + BLOCK)
-            around = slice(max(0, start - BLOCK), start + 2 * BLOCK)
-            ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around], LAB_BINS, 0.9, 2e-5)
-            joined[here] = MOTION_WEIGHT * motion[here] + COLOUR_WEIGHT * ratio[bins[here]]
+        colour = _block_colours(bins, inside, outside)
         place = np.stack(list(parallel_map(lambda p: logit(cv2.GaussianBlur(p, (0, 0), nearer)), probability)))
-        logits = links.smooth(joined + PLACE_WEIGHT * place, weight=0.4)
+        logits = links.smooth(MOTION_WEIGHT * motion + COLOUR_WEIGHT * colour + PLACE_WEIGHT * place, weight=0.4)
     return logits
+
+
+def _block_colours(bins: npt.NDArray[np.int32], inside: Field, outside: Field) -> Field:
+    """(T, h, w) log likelihood ratio of every pixel's colour under the model of its block of frames."""
+
+    def one(start: int) -> Field:
+        around = slice(max(0, start - BLOCK), start + 2 * BLOCK)
+        ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around], LAB_BINS, 0.9, 2e-5)
+        return ratio[bins[start : start + BLOCK]]
+
+    return np.concatenate(list(parallel_map(one, range(0, len(bins), BLOCK))))
 
 
 def guided_filter(values: Field, guide: Field, radius: int, epsilon: float) -> Field:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from segmo.types import (
 )
 from segmo.zoo.lite_motion import load_flow_net, network_probability
 from segmo.zoo.registry import LITE_MOTION
+
+if TYPE_CHECKING:
+    from segmo.networks.flow_net import FlowNet
 
 EVIDENCE_WEIGHT = 0.6  # of the network and of the cue each, in log odds: they look at the same flow, so they do not simply add up
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
@@ -122,7 +125,7 @@ class LiteMotion:
     needs_flow = True
 
     def __init__(self) -> None:
-        self._network = load_flow_net()
+        self._network: FlowNet | None = None  # loaded for evidence only: a decision at another threshold needs no weights
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
@@ -141,6 +144,7 @@ class LiteMotion:
         chunks = [[residuals for residuals, _ in judged[first : first + 4]] for first in range(0, frames, 4)]
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
+        self._network = self._network or load_flow_net()
         network = yield from within(network_probability(fields, self._network), 0.5, 0.95)
         joined = cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(network) + cues.logit(standing_out)))
         smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(joined)))
@@ -172,7 +176,7 @@ def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-3"
+    identity = "lite-masks-4"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
