@@ -121,7 +121,7 @@ class LiteFeatures:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-5-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-6-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ def test_a_region_off_its_epipolar_lines_moves() -> None:
 
 def test_parallax_along_the_lines_is_static() -> None:
     maps, anything = judged(violation=0.03, gain=15)
-    assert maps[REGION].max() < 0.6 and anything < 0.5
+    assert maps[REGION].max() < 0.7 and anything < 0.5
     assert np.allclose(maps[~REGION], 0.1)
 
 
