@@ -136,7 +136,7 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
     counts = np.histogram(evidence.track_probability, bins=BINS, range=(0, 1))[0]
     facts = [f"{int(labels.moving.sum())} of {len(labels.moving)} tracks move", f"threshold {labels.threshold:.2f}"]
     if evidence.camera_motion:
-        facts.append(f"camera: {evidence.camera_motion}")
+        facts.append(evidence.camera_motion[0].lower() + evidence.camera_motion[1:].rstrip("."))
     notes = list(dict.fromkeys([*evidence.notes, *labels.notes]))
     points = _points(canvas, small, evidence.track_probability)
     return MotionPart(facts, notes, _video(canvas, "motion", draw), counts.tolist(), labels.threshold, points)

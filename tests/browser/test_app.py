@@ -117,6 +117,8 @@ def test_the_page_opens_on_a_finished_example_without_computing(open_page: OpenP
 def test_the_players_keep_in_step_and_one_slides_over_the_other(open_page: OpenPage) -> None:
     page = open_page()
     wait_for_videos(page, "#compare", 2)
+    # Both must be playing before one is paused: pausing a player that has not begun does not stop it from beginning.
+    page.wait_for_function("() => [...document.querySelectorAll('#compare video')].every(v => !v.paused && v.currentTime > 0)")
     page.evaluate("() => { const v = document.querySelector('#compare .overlay video'); v.pause(); v.currentTime = 1.5; }")
     page.wait_for_function(
         "() => { const [a, b] = document.querySelectorAll('#compare video');"
