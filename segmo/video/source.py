@@ -78,6 +78,7 @@ def reading(path: Path, remedy: str = "Copy or download it again, or convert it 
 
 
 def over_black(rgba: UInt8) -> UInt8:
+    """(H, W, 3) RGB of an RGBA image laid over black."""
     alpha = rgba[..., 3:].astype(np.uint16)
     return ((rgba[..., :3] * alpha + 127) // 255).astype(np.uint8)
 
