@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segmo.pipeline import Result, StageEvent, run, segment
-    from segmo.settings import Settings
+    from segmo.settings import Correction, Settings
 
 __version__ = "0.1.0"
-__all__ = ["Result", "Settings", "StageEvent", "__version__", "run", "segment"]
+__all__ = ["Correction", "Result", "Settings", "StageEvent", "__version__", "run", "segment"]
 
 _HOMES = {
+    "Correction": "segmo.settings",
     "Result": "segmo.pipeline",
     "Settings": "segmo.settings",
     "StageEvent": "segmo.pipeline",

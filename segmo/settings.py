@@ -49,7 +49,7 @@ def _check_ranges(settings: Any) -> None:
         value, meta = getattr(settings, spec.name), spec.metadata
         if not meta:
             group: Any = spec.default_factory
-            if not isinstance(value, group):
+            if group is not dataclasses.MISSING and not isinstance(value, group):
                 raise SettingsError(f"{spec.name} is {value!r}. Give it as {group.__name__}.")
             continue
         if meta["choices"]:
@@ -75,6 +75,15 @@ def _as_kind(label: str, value: Any, kind: type) -> Any:
             return kind(value)
     wanted = {bool: "True or False", int: "a whole number"}.get(kind, "a number")
     raise SettingsError(f"{label} is {value!r}. Give {wanted}.")
+
+
+def _as_correction(value: Any) -> Correction:
+    """A correction from what `Settings.to_dict` made of it."""
+    if isinstance(value, Correction):
+        return value
+    if not isinstance(value, Mapping) or set(value) != set(_names(Correction)):
+        raise SettingsError(f"A correction is {value!r}. Give {', '.join(_names(Correction))}.")
+    return Correction(**value)
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,41 @@ class MotionSettings:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """What a click on a frame says about what lies there: "this moves too", or "this does not"."""
+
+    frame: int
+    """Index of the frame in the source."""
+    x: float
+    """Share of the width from the left, in [0, 1], so that it holds at any size."""
+    y: float
+    """Share of the height from the top, in [0, 1]."""
+    moves: bool
+
+    def __post_init__(self) -> None:
+        for name, kind in (("frame", int), ("x", float), ("y", float), ("moves", bool)):
+            object.__setattr__(self, name, _as_kind(f"{name} of a correction", getattr(self, name), kind))
+        for name in ("x", "y"):  # at so many digits a click is one setting, however it was written down
+            object.__setattr__(self, name, round(getattr(self, name), 4))
+        if self.frame < 0 or not (0 <= self.x <= 1 and 0 <= self.y <= 1):
+            raise SettingsError(f"The correction {self} lies outside the clip. Give a frame of at least 0, and x and y from 0 to 1.")
+
+    def __str__(self) -> str:
+        """As on the command line: FRAME,X,Y,+ for what moves and FRAME,X,Y,- for what does not."""
+        return f"{self.frame},{self.x:g},{self.y:g},{'+' if self.moves else '-'}"
+
+    @classmethod
+    def parse(cls, text: str) -> Correction:
+        """Inverse of `str`. Anything else is a SettingsError."""
+        try:
+            frame, x, y, sign = text.split(",")
+            return cls(int(frame), float(x), float(y), {"+": True, "-": False}[sign])
+        except (ValueError, KeyError) as error:
+            wanted = "FRAME,X,Y,+ or FRAME,X,Y,-, for example 12,0.5,0.25,+"
+            raise SettingsError(f"The correction {text!r} cannot be read. Give it as {wanted}.") from error
+
+
+@dataclass(frozen=True)
 class MaskSettings:
     """What becomes an object."""
 
@@ -179,9 +223,12 @@ class MaskSettings:
         step=0.0001,
         advanced=True,
     )
+    corrections: tuple[Correction, ...] = ()
+    """Clicks, in the order in which they were made; they belong to one clip, so no control or flag is derived from them."""
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        object.__setattr__(self, "corrections", tuple(map(_as_correction, self.corrections)))
 
 
 @dataclass(frozen=True)
@@ -246,7 +293,7 @@ def iter_options() -> Iterator[Option]:
             yield Option((spec.name,), getattr(defaults, spec.name), **spec.metadata)
             continue
         group = getattr(defaults, spec.name)
-        for sub in dataclasses.fields(group):
+        for sub in filter(lambda sub: sub.metadata, dataclasses.fields(group)):
             yield Option((spec.name, sub.name), getattr(group, sub.name), **sub.metadata)
 
 

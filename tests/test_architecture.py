@@ -132,7 +132,7 @@ def test_start_up_imports_nothing_heavy(statement, absent):
 
 
 def test_public_names_are_pinned():
-    assert segmo.__all__ == ["Result", "Settings", "StageEvent", "__version__", "run", "segment"]
+    assert segmo.__all__ == ["Correction", "Result", "Settings", "StageEvent", "__version__", "run", "segment"]
     assert all(hasattr(segmo, name) for name in segmo.__all__)
     assert segmo.segment.__module__ == "segmo.pipeline" and segmo.Settings().preset == "lite"
     with pytest.raises(AttributeError, match="nothing_there"):

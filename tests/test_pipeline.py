@@ -11,7 +11,7 @@ import pytest
 from segmo.cache import StageCache
 from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError
 from segmo.pipeline import STAGES, run, segment
-from segmo.settings import FrameSettings, MaskSettings, MotionSettings, QuerySettings, Settings, TrackSettings
+from segmo.settings import Correction, FrameSettings, MaskSettings, MotionSettings, QuerySettings, Settings, TrackSettings
 
 SETTINGS = Settings(query=QuerySettings(stride=3))
 
@@ -79,6 +79,7 @@ def test_second_run_reads_everything_but_flow_and_loads_no_model(source, cache):
     [
         (Settings(query=SETTINGS.query, motion=MotionSettings(threshold=0.3)), ["motion", "masks"]),
         (Settings(query=SETTINGS.query, masks=MaskSettings(max_objects=3)), ["masks"]),
+        (Settings(query=SETTINGS.query, masks=MaskSettings(corrections=(Correction(2, 0.5, 0.5, True),))), ["masks"]),
         (Settings(query=SETTINGS.query, tracks=TrackSettings(seed=1)), ["tracks", "motion", "masks"]),
         (Settings(query=QuerySettings(stride=2)), ["tracks", "features", "motion", "masks"]),
         (Settings(query=SETTINGS.query, frames=FrameSettings(max_frames=4)), list(STAGES)),

@@ -11,6 +11,7 @@ import pytest
 from segmo.errors import SettingsError
 from segmo.settings import (
     PRESETS,
+    Correction,
     FrameSettings,
     MaskSettings,
     MotionSettings,
@@ -41,6 +42,10 @@ OPTIONS = list(iter_options())
         (lambda: MotionSettings(threshold=1.5), r"Motion threshold is 1\.5\. Give a value from 0 to 1\."),
         (lambda: MotionSettings(threshold="auto"), r"Motion threshold is 'auto'\. Give a number\."),
         (lambda: MaskSettings(max_objects=256), r"Maximum objects is 256\. Give a value from 1 to 255\."),
+        (lambda: Correction(3, 1.2, 0.5, True), r"The correction 3,1\.2,0\.5,\+ lies outside the clip\. .*"),
+        (lambda: Correction(3, 0.2, 0.5, "yes"), r"moves of a correction is 'yes'\. Give True or False\."),
+        (lambda: Correction.parse("3,0.2,0.5,?"), r"The correction '3,0\.2,0\.5,\?' cannot be read\. .*"),
+        (lambda: MaskSettings(corrections=[{"frame": 3}]), r"A correction is {'frame': 3}\. Give frame, x, y, moves\."),
         (lambda: Settings(preset="large"), rf"Preset is 'large'\. Choose one of {', '.join(PRESETS)}\."),
         (lambda: Settings(frames=3), r"frames is 3\. Give it as FrameSettings\."),
     ],
@@ -69,6 +74,8 @@ def test_limits_themselves_are_allowed():
 def test_settings_survive_json():
     settings = Settings(preset="paper", frames=FrameSettings(max_frames=9, start_s=0.5), motion=MotionSettings(threshold=0.4))
     assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    clicked = Settings(masks=MaskSettings(corrections=(Correction(12, 0.5, 1 / 3, True), Correction(0, 0, 1, False))))
+    assert Settings.from_dict(json.loads(json.dumps(clicked.to_dict()))) == clicked
     assert Settings.from_dict({}) == Settings()
     assert Settings.from_dict({"frames": {"max_side": 640}}) == Settings(frames=FrameSettings(max_side=640))
 
@@ -87,6 +94,11 @@ def test_unknown_and_wrong_values_in_a_file(values, said):
         Settings.from_dict(values)
 
 
+def test_a_click_reads_as_it_was_written():
+    click = Correction(12, 1 / 3, 0.5, False)
+    assert str(click) == "12,0.3333,0.5,-" and Correction.parse(str(click)) == click
+
+
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().preset = "paper"
@@ -100,7 +112,7 @@ def test_options_reach_every_setting_once_with_texts_for_people():
     assert len(set(paths)) == len(paths)
     values = Settings().to_dict()
     everything = {("preset",)} | {(group, name) for group, inner in values.items() if isinstance(inner, dict) for name in inner}
-    assert set(paths) == everything
+    assert set(paths) == everything - {("masks", "corrections")}, "clicks belong to a clip and have no control"
     for option in OPTIONS:
         assert option.label[0].isupper() and option.help.endswith(".")
         default = values[option.path[0]] if len(option.path) == 1 else values[option.path[0]][option.path[1]]

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from segmo.settings import Option, Settings, iter_options, with_values
+from segmo.errors import SettingsError
+from segmo.settings import Correction, Option, Settings, iter_options, with_values
+
+CLICKS = "masks.corrections"
 
 
 def add_setting_flags(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +18,15 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
     for option in iter_options():
         if option.flag:
             group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=_help(option), **_kind(option))
+    group.add_argument(
+        "--click",
+        dest=CLICKS,
+        action="append",
+        default=argparse.SUPPRESS,
+        type=_correction,
+        metavar="FRAME,X,Y,+|-",
+        help="what lies there moves too (+), or does not (-); a frame of the clip, and shares of its width and height; may be repeated",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
 
 
@@ -25,12 +37,20 @@ def settings_from(args: argparse.Namespace) -> Settings:
         SettingsError: a value is out of range.
     """
     given = vars(args)
-    return with_values(Settings(), {option.path: given[_dest(option)] for option in iter_options() if _dest(option) in given})
+    settings = with_values(Settings(), {option.path: given[_dest(option)] for option in iter_options() if _dest(option) in given})
+    return with_values(settings, {("masks", "corrections"): given.get(CLICKS, ())})
 
 
 def gave_preset(args: argparse.Namespace) -> bool:
     """Whether the user chose the preset."""
     return "preset" in vars(args)
+
+
+def _correction(text: str) -> Correction:
+    try:
+        return Correction.parse(text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _dest(option: Option) -> str:

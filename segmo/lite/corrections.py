@@ -7,7 +7,6 @@ along the flow, and raises or lowers the log odds of moving so far that nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from segmo.lite.cues import Field
 from segmo.lite.refinement import FlowLinks, warp
+from segmo.settings import Correction
 
 CERTAIN = 8.0  # log odds: beyond any evidence of motion, colour and place together
 COLOUR_TOLERANCE = 14  # levels of 8-bit L*a*b* by which neighbours in a patch may differ from the clicked place
@@ -27,18 +27,6 @@ Settle = Callable[[Field, int], Region]
 """What a region, carried to a frame as (h, w) weights in [0, 1], is there."""
 
 
-@dataclass(frozen=True)
-class Correction:
-    """A click. Places are shares of the frame's width and height, so that they hold at any size."""
-
-    frame: int
-    x: float
-    """In [0, 1] from the left."""
-    y: float
-    """In [0, 1] from the top."""
-    moves: bool
-
-
 def apply_corrections(logits: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, corrections: Sequence[Correction]) -> Field:
     """(T, h, w) log odds of moving after the corrections, in order; later ones win where they meet.
 
@@ -46,7 +34,7 @@ def apply_corrections(logits: Field, lab: npt.NDArray[np.uint8], links: FlowLink
         logits: (T, h, w) before them.
         lab: (T, h, w, 3) CIE L*a*b* on the same grid.
         links: flow to the neighbouring frames on the same grid.
-        corrections: clicks; those on frames that the clip does not have are left out.
+        corrections: clicks whose `frame` is an index in [0, T); others are left out.
     """
     corrected = logits.copy()
     for correction in corrections:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from segmo.settings import MaskSettings
+from segmo.settings import Correction, MaskSettings
 from segmo.types import Clip, FeatureMaps, FlowFields, MotionLabels, ObjectMasks, Steps, Tracks
 
 VERSION = 1
@@ -31,15 +33,24 @@ class MaskModel(Protocol):
     needs_flow: bool
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
-        """Masks at the size of the sampled frames."""
+        """Masks at the size of the sampled frames. The frames of `settings.corrections` are those of the clip, not of the source."""
         ...
 
 
 def segment_objects(inputs: MaskInputs, settings: MaskSettings, model: MaskModel) -> Steps[ObjectMasks]:
-    """Run the mask model, or return empty masks at once where no track moves."""
-    if inputs.labels.nothing_moves:
+    """Run the mask model, or return empty masks at once where no track moves and no click says that something does."""
+    corrections = on_clip(inputs.clip, settings.corrections)
+    if inputs.labels.nothing_moves and not any(correction.moves for correction in corrections):
         return no_objects(inputs.clip)
-    return (yield from model.segment(inputs, settings))
+    return (yield from model.segment(inputs, dataclasses.replace(settings, corrections=corrections)))
+
+
+def on_clip(clip: Clip, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
+    """The corrections with frames of the clip, the nearest ones, instead of frames of the source; those outside the clip are left out."""
+    first, last = clip.source_indices[[0, -1]].tolist()
+    inside = [correction for correction in corrections if first <= correction.frame <= last]
+    nearest = [int(np.abs(clip.source_indices - correction.frame).argmin()) for correction in inside]
+    return tuple(dataclasses.replace(correction, frame=t) for correction, t in zip(inside, nearest, strict=True))
 
 
 def no_objects(clip: Clip) -> ObjectMasks:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
-from segmo.lite import cues, descriptors, objects, parallax, refinement, trajectories, verification
+from segmo.lite import corrections, cues, descriptors, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.parallel import parallel_map
 from segmo.settings import MaskSettings
@@ -188,6 +188,9 @@ class LiteMasks:
         yield 0.1
         shift = float(cues.logit(np.array(inputs.labels.threshold)))
         logits = refinement.colour_and_place(cues.logit(evidence.probability_maps) - shift, lab, links)
+        if inputs.labels.nothing_moves:  # but for what is clicked
+            logits = np.minimum(logits, -1.0)
+        logits = corrections.apply_corrections(logits, lab, links, settings.corrections)
         yield 0.4
         painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
         yield 0.6

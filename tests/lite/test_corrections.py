@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmo.lite.corrections import CERTAIN, Correction, apply_corrections
+from segmo.lite.corrections import CERTAIN, apply_corrections
 from segmo.lite.refinement import FlowLinks
+from segmo.settings import Correction
 
 FRAMES, HEIGHT, WIDTH, STEP = 8, 40, 64, 3
 
