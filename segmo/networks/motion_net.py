@@ -2,14 +2,17 @@
 
 Source: "Segment Any Motion in Videos" (arXiv 2503.22268), its paper configuration: 3,443,809 parameters in 200 entries, loaded from the
 published `moseg.pth` unchanged; written anew from the description and the shapes of the weights. Licence: MIT. Deviations:
-attention is fused and never stores N x N scores; several clips can go in one batch.
+attention is fused and never stores N x N scores; several clips can go in one batch; parts can be left out (`MotionNetConfig`), as the
+paper does in its ablation study (section 4.5 and table 3).
 
 The weights depend on some odd behaviour, which is kept on purpose and marked "Quirk" below.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,24 +25,61 @@ CHANNELS = 2 * (2 + 4 * FREQUENCIES) + 4
 """Numbers a track and frame: positions and motions with their frequencies, depth, its change, visibility, confidence."""
 DESCRIPTOR = 768
 """Length of a track's descriptor: the keys of DINOv2 base."""
-TIME_WIDTH, TIME_HEADS, TIME_HIDDEN, TIME_LAYERS = 16, 4, 64, 2
-TRACK_WIDTH, TRACK_HEADS, TRACK_HIDDEN, TRACK_LAYERS = 128, 8, 512, 4
-DROPOUT = 0.1
 HIDDEN = 1e4
 """Taken off the score of a hidden position; its exponential is 0, and float16 holds it."""
 
 
-def encode_frequencies(values: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class MotionNetConfig:
+    """What the network sees and how large it is. The defaults are those of the published weights; other values give other entries."""
+
+    tracks: bool = True
+    """Positions and motions; without them only depth, visibility and confidence are left ("w/o Tracks")."""
+    depth: bool = True
+    """Depth and its change ("w/o Depth")."""
+    frequencies: int = FREQUENCIES
+    """Octaves of the positional encoding; 0 leaves the plain numbers ("w/o PE")."""
+    across_tracks: bool = True
+    """Attention across tracks within a frame, besides that along time; without it, tracks first meet in the classifier ("w/o ST-ATT")."""
+    descriptors: Literal["decoupled", "from_start", "joined", "none"] = "decoupled"
+    """Where descriptors come in: at the feed-forward of the classifier's encoder only ("decoupled", as published); there and before the
+    trajectory encoder ("from_start": "w/o MOE"); joined with the trajectories before the classifier's attention ("joined": "w/o MSDE");
+    nowhere ("none": "w/o DINO")."""
+    descriptor_length: int = DESCRIPTOR
+    """Numbers of a descriptor."""
+    time_width: int = 16
+    time_heads: int = 4
+    time_hidden: int = 64
+    time_layers: int = 2
+    """Of the trajectory encoder: channels, heads, channels of its feed-forward, layers of its encoder and of its decoder."""
+    track_width: int = 128
+    track_heads: int = 8
+    track_hidden: int = 512
+    track_layers: int = 4
+    """The same of the classifier over tracks."""
+    dropout: float = 0.1
+
+    @property
+    def channels(self) -> int:
+        """Numbers a track and frame."""
+        return self.tracks * 2 * (2 + 4 * self.frequencies) + self.depth * 2 + 2
+
+
+PAPER = MotionNetConfig()
+
+
+def encode_frequencies(values: Tensor, octaves: int = FREQUENCIES) -> Tensor:
     """x, y, then for f = 1, 2, 4 ... 512: sin(f x), sin(f y), cos(f x), cos(f y). Quirk: no factor pi.
 
     Args:
         values: (B, 2, ...).
+        octaves: how many f there are.
 
     Returns:
-        (B, 42, ...)
+        (B, 2 + 4 * octaves, ...)
     """
     parts = [values]
-    for k in range(FREQUENCIES):
+    for k in range(octaves):
         parts += [torch.sin(values * 2.0**k), torch.cos(values * 2.0**k)]
     return torch.cat(parts, 1)
 
@@ -62,7 +102,9 @@ def look_up_depth(xy: Tensor, depth: Tensor) -> Tensor:
     return depth.flatten(2).gather(2, cells.transpose(1, 2)).transpose(1, 2)
 
 
-def encode_tracks(xy: Tensor, hidden: Tensor, visibility: Tensor, confidence: Tensor, depth: Tensor) -> Tensor:
+def encode_tracks(
+    xy: Tensor, hidden: Tensor, visibility: Tensor, confidence: Tensor, depth: Tensor, config: MotionNetConfig = PAPER
+) -> Tensor:
     """The network's input.
 
     Args:
@@ -71,33 +113,31 @@ def encode_tracks(xy: Tensor, hidden: Tensor, visibility: Tensor, confidence: Te
         visibility: (B, N, T) probability of being visible.
         confidence: (B, N, T) probability that the position is right, 0 where it is not known whether the track is visible.
         depth: (B, T, h, w) inverse depth in [0, 1].
+        config: which of the inputs the network has.
 
     Returns:
-        (B, 88, N, T)
+        (B, 88, N, T), or fewer channels where `config` leaves some out.
     """
     known = (~hidden[..., 1:]).to(xy.dtype)  # quirk: whether the track is visible *now* does not matter
 
     def change(values: Tensor) -> Tensor:
         return F.pad(values.diff(dim=-1) * known[:, None], (0, 1))
 
-    depth_there = look_up_depth(xy, depth)[:, None]
-    parts = [
-        encode_frequencies(xy),
-        encode_frequencies(change(xy)),
-        depth_there,
-        change(depth_there),
-        visibility[:, None],
-        confidence[:, None],
-    ]
-    return torch.cat(parts, 1)
+    parts = []
+    if config.tracks:
+        parts += [encode_frequencies(xy, config.frequencies), encode_frequencies(change(xy), config.frequencies)]
+    if config.depth:
+        depth_there = look_up_depth(xy, depth)[:, None]
+        parts += [depth_there, change(depth_there)]
+    return torch.cat([*parts, visibility[:, None], confidence[:, None]], 1)
 
 
 class Attention(nn.Module):
     """Multi-head attention; its weights are named as in torch's `MultiheadAttention`."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.dropout = heads, dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -122,7 +162,7 @@ class Attention(nn.Module):
             q = torch.cat([q, F.pad(torch.ones_like(q[..., :1]), (0, fill))], -1)
             k = torch.cat([k, F.pad(bias / scale, (0, fill))], -1)
             v = F.pad(v, (0, 1 + fill))
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=DROPOUT if self.training else 0.0, scale=scale)[..., :head]
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0, scale=scale)[..., :head]
         if visible is not None:
             mixed = mixed * visible.any(-1)[:, None, None, None].to(mixed.dtype)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
@@ -145,35 +185,41 @@ def _across_tracks(attention: Attention, x: Tensor, visible: Tensor) -> Tensor:
 class TimeEncoderLayer(nn.Module):
     """Attention along time, then across tracks. Quirk: both with the same weights, but norms of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.self_attn = Attention(TIME_WIDTH, TIME_HEADS)
-        self.linear1 = nn.Linear(TIME_WIDTH, TIME_HIDDEN)
-        self.linear2 = nn.Linear(TIME_HIDDEN, TIME_WIDTH)
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(TIME_WIDTH) for _ in range(3))
-        self.dropout = nn.Dropout(DROPOUT)
+        width = config.time_width
+        self.self_attn = Attention(width, config.time_heads, config.dropout)
+        self.linear1 = nn.Linear(width, config.time_hidden)
+        self.linear2 = nn.Linear(config.time_hidden, width)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.norm3 = nn.LayerNorm(width) if config.across_tracks else None
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(_along_time(self.self_attn, x, x, visible)))
-        x = self.norm3(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
+        if self.norm3 is not None:
+            x = self.norm3(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
         return self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
 
 
 class TimeDecoderLayer(nn.Module):
     """As the encoder's, then attention along time to what the encoder made. Quirk: that one is not masked."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.self_attn = Attention(TIME_WIDTH, TIME_HEADS)
-        self.multihead_attn = Attention(TIME_WIDTH, TIME_HEADS)
-        self.linear1 = nn.Linear(TIME_WIDTH, TIME_HIDDEN)
-        self.linear2 = nn.Linear(TIME_HIDDEN, TIME_WIDTH)
-        self.norm1, self.norm4, self.norm2, self.norm3 = (nn.LayerNorm(TIME_WIDTH) for _ in range(4))
-        self.dropout = nn.Dropout(DROPOUT)
+        width = config.time_width
+        self.self_attn = Attention(width, config.time_heads, config.dropout)
+        self.multihead_attn = Attention(width, config.time_heads, config.dropout)
+        self.linear1 = nn.Linear(width, config.time_hidden)
+        self.linear2 = nn.Linear(config.time_hidden, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.norm4 = nn.LayerNorm(width) if config.across_tracks else None
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(_along_time(self.self_attn, x, x, visible)))
-        x = self.norm4(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
+        if self.norm4 is not None:
+            x = self.norm4(x + self.dropout(_across_tracks(self.self_attn, x, visible)))
         x = self.norm2(x + self.dropout(_along_time(self.multihead_attn, x, memory, None)))
         return self.norm3(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
 
@@ -181,10 +227,10 @@ class TimeDecoderLayer(nn.Module):
 class TimeEncoder(nn.Module):
     """The encoder's layers and their final norm."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TimeEncoderLayer() for _ in range(TIME_LAYERS))
-        self.norm = nn.LayerNorm(TIME_WIDTH)
+        self.layers = nn.ModuleList(TimeEncoderLayer(config) for _ in range(config.time_layers))
+        self.norm = nn.LayerNorm(config.time_width)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         for layer in self.layers:
@@ -195,10 +241,10 @@ class TimeEncoder(nn.Module):
 class TimeDecoder(nn.Module):
     """The decoder's layers and their final norm."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(TimeDecoderLayer() for _ in range(TIME_LAYERS))
-        self.norm = nn.LayerNorm(TIME_WIDTH)
+        self.layers = nn.ModuleList(TimeDecoderLayer(config) for _ in range(config.time_layers))
+        self.norm = nn.LayerNorm(config.time_width)
 
     def forward(self, x: Tensor, memory: Tensor, visible: Tensor) -> Tensor:
         for layer in self.layers:
@@ -209,10 +255,10 @@ class TimeDecoder(nn.Module):
 class TimeTransformer(nn.Module):
     """Encoder and decoder over (B, N, T, 16); the same tokens are source and target."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.encoder = TimeEncoder()
-        self.decoder = TimeDecoder()
+        self.encoder = TimeEncoder(config)
+        self.decoder = TimeDecoder(config)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         return self.decoder(x, self.encoder(x, visible), visible)
@@ -221,50 +267,63 @@ class TimeTransformer(nn.Module):
 class TrajectoryEncoder(nn.Module):
     """16 numbers a track from what it does over time."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.input_fc1 = nn.Conv2d(CHANNELS, TIME_WIDTH, 1)
-        self.fc2 = nn.Conv2d(TIME_WIDTH, TIME_WIDTH, 1)
-        self.transformer_model = TimeTransformer()
+        width = config.time_width
+        self.channels, self.sees_descriptors = config.channels, config.descriptors == "from_start"
+        self.input_fc1 = nn.Conv2d(config.channels + self.sees_descriptors * config.descriptor_length, width, 1)
+        self.fc2 = nn.Conv2d(width, width, 1)
+        self.transformer_model = TimeTransformer(config)
 
-    def forward(self, inputs: Tensor, hidden: Tensor) -> Tensor:
-        """(B, N, 16) from (B, 88, N, T) inputs and (B, N, T) bool hidden."""
-        x = F.relu(self.fc2(F.relu(self.input_fc1(inputs)))).permute(0, 2, 3, 1)
+    def forward(self, inputs: Tensor, hidden: Tensor, descriptors: Tensor) -> Tensor:
+        """(B, N, 16) from (B, 88, N, T) inputs, (B, N, T) bool hidden and (B, N, 768) descriptors, which only "w/o MOE" looks at."""
+        x = F.relu(self.fc2(F.relu(self._first(inputs, descriptors)))).permute(0, 2, 3, 1)
         visible = ~hidden
         never = ~visible.any(-1, keepdim=True)
         visible = torch.cat([visible[..., :1] | never, visible[..., 1:]], -1)
         return self.transformer_model(x, visible).amax(2)  # quirk: hidden frames take part in the maximum
 
+    def _first(self, inputs: Tensor, descriptors: Tensor) -> Tensor:
+        if not self.sees_descriptors:
+            return self.input_fc1(inputs)
+        # as if each frame had the descriptor joined to its inputs, without a copy of it for each frame
+        own, weight = self.input_fc1.weight[:, : self.channels], self.input_fc1.weight[:, self.channels :, 0, 0]
+        return F.conv2d(inputs, own, self.input_fc1.bias) + F.linear(descriptors, weight).transpose(1, 2)[..., None]
 
-def _feed_forward(inputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, TRACK_HIDDEN), nn.ReLU(), nn.Linear(TRACK_HIDDEN, TRACK_WIDTH))
+
+def _feed_forward(inputs: int, config: MotionNetConfig) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, config.track_hidden), nn.ReLU(), nn.Linear(config.track_hidden, config.track_width))
 
 
 class TrackEncoderLayer(nn.Module):
     """Attention over tracks by their motion alone; descriptors join at the feed-forward, so that semantics stay decoupled."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.attention = Attention(TRACK_WIDTH, TRACK_HEADS)
-        self.ffn = _feed_forward(TRACK_WIDTH + DESCRIPTOR)
-        self.norm1, self.norm2 = nn.LayerNorm(TRACK_WIDTH), nn.LayerNorm(TRACK_WIDTH)
-        self.dropout = nn.Dropout(DROPOUT)
+        width = config.track_width
+        self.sees_descriptors = config.descriptors in ("decoupled", "from_start")
+        self.attention = Attention(width, config.track_heads, config.dropout)
+        self.ffn = _feed_forward(width + self.sees_descriptors * config.descriptor_length, config)
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, descriptors: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(self.attention(x, x)))
-        return self.norm2(x + self.dropout(self.ffn(torch.cat([x, descriptors], -1))))
+        joined = torch.cat([x, descriptors], -1) if self.sees_descriptors else x
+        return self.norm2(x + self.dropout(self.ffn(joined)))
 
 
 class TrackDecoderLayer(nn.Module):
     """Attention over tracks, then to what the encoder made."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.self_attention = Attention(TRACK_WIDTH, TRACK_HEADS)
-        self.cross_attention = Attention(TRACK_WIDTH, TRACK_HEADS)
-        self.ffn = _feed_forward(TRACK_WIDTH)
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(TRACK_WIDTH) for _ in range(3))
-        self.dropout = nn.Dropout(DROPOUT)
+        width = config.track_width
+        self.self_attention = Attention(width, config.track_heads, config.dropout)
+        self.cross_attention = Attention(width, config.track_heads, config.dropout)
+        self.ffn = _feed_forward(width, config)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         x = self.norm1(x + self.dropout(self.self_attention(x, x)))
@@ -275,9 +334,9 @@ class TrackDecoderLayer(nn.Module):
 class Embedding(nn.Module):
     """One linear layer, in a module of its own because the weights are named so."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.embedding = nn.Linear(TIME_WIDTH, TRACK_WIDTH)
+        self.embedding = nn.Linear(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.embedding(x)
@@ -286,16 +345,17 @@ class Embedding(nn.Module):
 class TrackClassifier(nn.Module):
     """One logit a track from all tracks of the clip together."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig) -> None:
         super().__init__()
-        self.embedding = Embedding()
-        self.encoders = nn.ModuleList(TrackEncoderLayer() for _ in range(TRACK_LAYERS))
-        self.decoders = nn.ModuleList(TrackDecoderLayer() for _ in range(TRACK_LAYERS))
-        self.output_layer = nn.Linear(TRACK_WIDTH, 1)
+        self.joins_descriptors = config.descriptors == "joined"
+        self.embedding = Embedding(config.time_width + self.joins_descriptors * config.descriptor_length, config.track_width)
+        self.encoders = nn.ModuleList(TrackEncoderLayer(config) for _ in range(config.track_layers))
+        self.decoders = nn.ModuleList(TrackDecoderLayer(config) for _ in range(config.track_layers))
+        self.output_layer = nn.Linear(config.track_width, 1)
 
     def forward(self, trajectories: Tensor, descriptors: Tensor) -> Tensor:
         """(B, N) from (B, N, 16) and (B, N, 768)."""
-        start = memory = self.embedding(trajectories)
+        start = memory = self.embedding(torch.cat([trajectories, descriptors], -1) if self.joins_descriptors else trajectories)
         for encoder in self.encoders:
             memory = encoder(memory, descriptors)
         x = start
@@ -307,10 +367,10 @@ class TrackClassifier(nn.Module):
 class MotionNet(nn.Module):
     """Logits that tracks move."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: MotionNetConfig = PAPER) -> None:
         super().__init__()
-        self.decoder = TrackClassifier()
-        self.joint_encoder = TrajectoryEncoder()
+        self.decoder = TrackClassifier(config)
+        self.joint_encoder = TrajectoryEncoder(config)
 
     def forward(self, inputs: Tensor, hidden: Tensor, descriptors: Tensor) -> Tensor:
         """Judge all tracks of a clip together.
@@ -323,7 +383,7 @@ class MotionNet(nn.Module):
         Returns:
             (B, N) logits; their sigmoid is the probability of motion.
         """
-        return self.decoder(self.joint_encoder(inputs, hidden), descriptors)
+        return self.decoder(self.joint_encoder(inputs, hidden, descriptors), descriptors)
 
 
 def load_motion_net(path: Path) -> MotionNet:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from segmo.errors import WeightsError
-from segmo.networks.motion_net import CHANNELS, DESCRIPTOR, MotionNet, encode_tracks, load_motion_net, look_up_depth
+from segmo.networks.motion_net import CHANNELS, DESCRIPTOR, PAPER, MotionNet, MotionNetConfig, encode_tracks, load_motion_net, look_up_depth
 
 
 @pytest.fixture(scope="module")
@@ -15,13 +15,15 @@ def network() -> MotionNet:
     return MotionNet().eval()
 
 
-def some_inputs(batch: int, tracks: int = 9, frames: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def some_inputs(
+    batch: int, tracks: int = 9, frames: int = 6, config: MotionNetConfig = PAPER
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(1)
     xy = torch.rand(batch, 2, tracks, frames, generator=random) * 2 - 1
     hidden = torch.rand(batch, tracks, frames, generator=random) < 0.3
     probabilities = torch.rand(2, batch, tracks, frames, generator=random)
     depth = torch.rand(batch, frames, 5, 7, generator=random)
-    return encode_tracks(xy, hidden, *probabilities, depth), hidden, torch.randn(batch, tracks, DESCRIPTOR, generator=random)
+    return encode_tracks(xy, hidden, *probabilities, depth, config), hidden, torch.randn(batch, tracks, DESCRIPTOR, generator=random)
 
 
 def test_it_has_the_published_size(network):
@@ -89,3 +91,47 @@ def test_published_weights_load_and_others_are_refused(network, tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsError, match=r"moseg\.pth"):
         load_motion_net(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "channels", "entries"),
+    [
+        (MotionNetConfig(depth=False), 86, 200),
+        (MotionNetConfig(tracks=False), 4, 200),
+        (MotionNetConfig(frequencies=0), 8, 200),
+        (MotionNetConfig(across_tracks=False), 88, 192),
+        (MotionNetConfig(descriptors="none"), 88, 200),
+        (MotionNetConfig(descriptors="joined"), 88, 200),
+        (MotionNetConfig(descriptors="from_start"), 88, 200),
+    ],
+)
+def test_parts_can_be_left_out(config, channels, entries):
+    torch.manual_seed(0)
+    network = MotionNet(config).train()
+    inputs, hidden, descriptors = some_inputs(2, config=config)
+    assert inputs.shape[1] == config.channels == channels and len(network.state_dict()) == entries
+    network(inputs, hidden, descriptors).sum().backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    with torch.inference_mode():
+        network.eval()
+        same = torch.allclose(network(inputs, hidden, descriptors), network(inputs, hidden, torch.zeros_like(descriptors)), atol=1e-6)
+    assert same == (config.descriptors == "none")
+
+
+def test_without_attention_across_tracks_a_track_is_encoded_alone():
+    torch.manual_seed(0)
+    for across in (False, True):
+        encoder = MotionNet(MotionNetConfig(across_tracks=across)).eval().joint_encoder
+        inputs, hidden, descriptors = some_inputs(1)
+        with torch.inference_mode():
+            alone = encoder(inputs[:, :, :1], hidden[:, :1], descriptors[:, :1])
+            assert torch.allclose(encoder(inputs, hidden, descriptors)[:, :1], alone, atol=1e-5) != across
+
+
+def test_descriptors_from_the_start_are_joined_to_every_frame():
+    torch.manual_seed(0)
+    encoder = MotionNet(MotionNetConfig(descriptors="from_start")).joint_encoder
+    inputs, _, descriptors = some_inputs(2)
+    joined = torch.cat([inputs, descriptors.transpose(1, 2)[..., None].expand(-1, -1, -1, inputs.shape[-1])], 1)
+    with torch.inference_mode():
+        assert torch.allclose(encoder._first(inputs, descriptors), encoder.input_fc1(joined), atol=1e-5)
