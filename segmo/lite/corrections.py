@@ -7,6 +7,7 @@ along the flow, and raises or lowers the log odds of moving so far that nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,9 @@ Settle = Callable[[Field, int], Region]
 """What a region, carried to a frame as (h, w) weights in [0, 1], is there."""
 
 
-def apply_corrections(logits: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, corrections: Sequence[Correction]) -> Field:
+def apply_corrections(
+    logits: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, corrections: Sequence[Correction], objects: npt.NDArray[np.integer[Any]]
+) -> Field:
     """(T, h, w) log odds of moving after the corrections, in order; later ones win where they meet.
 
     Args:
@@ -35,6 +38,7 @@ def apply_corrections(logits: Field, lab: npt.NDArray[np.uint8], links: FlowLink
         lab: (T, h, w, 3) CIE L*a*b* on the same grid.
         links: flow to the neighbouring frames on the same grid.
         corrections: clicks whose `frame` is an index in [0, T); others are left out.
+        objects: (T, h, w) ids of the objects in the foreground before them, so that one of two that touch can be dropped.
     """
     corrected = logits.copy()
     for correction in corrections:
@@ -47,8 +51,8 @@ def apply_corrections(logits: Field, lab: npt.NDArray[np.uint8], links: FlowLink
             patch = _patch(lab[t], place)
             _carry(patch, t, links, _keep_colour(lab, lab[t][patch].mean(axis=0)), _set(corrected, CERTAIN))
         else:
-            here = _piece(corrected[t] > 0, place)
-            _carry(here, t, links, _keep_pieces(corrected > 0), _set(corrected, -CERTAIN))
+            object_ = (corrected > 0) & (objects == objects[t][place])
+            _carry(_piece(object_[t], place), t, links, _keep_pieces(object_), _set(corrected, -CERTAIN))
     return corrected
 
 

@@ -23,9 +23,9 @@ from segmo.types import (
     MotionEvidence,
     MotionLabels,
     ObjectMasks,
-    Product,
     Steps,
     Tracks,
+    within,
 )
 from segmo.zoo.lite_motion import load_flow_net, network_probability
 from segmo.zoo.registry import LITE_MOTION
@@ -163,16 +163,6 @@ class LiteMotion:
         return MotionLabels(evidence, moving, used)
 
 
-def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
-    """Run a part of a stage whose progress covers [start, end] of the whole."""
-    while True:
-        try:
-            fraction = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        yield start + (end - start) * fraction
-
-
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
@@ -190,9 +180,11 @@ class LiteMasks:
         logits = refinement.colour_and_place(cues.logit(evidence.probability_maps) - shift, lab, links)
         if inputs.labels.nothing_moves:  # but for what is clicked
             logits = np.minimum(logits, -1.0)
-        logits = corrections.apply_corrections(logits, lab, links, settings.corrections)
         yield 0.4
         painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
+        if settings.corrections:
+            logits = corrections.apply_corrections(logits, lab, links, settings.corrections, painted)
+            painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
         yield 0.6
         return finish_masks(clip, logits, painted, evidence, settings)
 

@@ -150,7 +150,7 @@ def test_wrong_settings_are_exit_code_2_before_anything_runs(tmp_path, capsys, f
     assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("flags", [["--preset", "x"], ["--stride", "x"], ["--threshold", "x"]])
+@pytest.mark.parametrize("flags", [["--preset", "x"], ["--stride", "x"], ["--threshold", "x"], ["--click", "12,0.5"]])
 def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
     with pytest.raises(SystemExit) as stopped:
         segment("clip.mp4", *flags)
@@ -158,7 +158,7 @@ def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
 
 
 def test_every_flag_reaches_its_setting():
-    text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25"
+    text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25 --click 12,0.5,1,-"
     settings = settings_from(build_parser().parse_args(["run", "clip.mp4", *text.split()]))
     assert settings.to_dict() == {
         "preset": "lite",
@@ -166,7 +166,7 @@ def test_every_flag_reaches_its_setting():
         "query": {"stride": 4},
         "tracks": {"max_tracks": 5000, "seed": 9},
         "motion": {"threshold": 0.25},
-        "masks": {"max_objects": 10, "min_area": 0.0005},
+        "masks": {"max_objects": 10, "min_area": 0.0005, "corrections": ({"frame": 12, "x": 0.5, "y": 1.0, "moves": False},)},
     }
     assert all(option.flag in text.replace("--no-", "--") for option in iter_options() if option.flag)
     automatic = settings_from(build_parser().parse_args(["run", "clip.mp4", "--threshold", "auto", "--efficiency"]))

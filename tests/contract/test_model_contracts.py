@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segmo.settings import MaskSettings, TrackSettings
+from segmo.settings import Correction, MaskSettings, TrackSettings
 from segmo.stages.masks import MaskInputs
 from segmo.stages.motion import MotionInputs
 from segmo.stages.tracks import query_frames, query_points
@@ -203,3 +203,17 @@ def test_motion_finds_none_where_nothing_moves(name, kind):
 def test_masks_have_the_size_of_the_frames_and_at_most_so_many_objects(name, kind):
     masks = finish(steps_of(name, kind, MaskSettings(max_objects=1)))
     assert masks.labels.shape == (len(clip_of(kind)), *clip_of(kind).hw) and len(masks.object_ids) <= 1
+
+
+@models("masks")
+def test_a_click_adds_what_it_points_at_or_drops_it(name):
+    at = (5, 8, 80)  # on the background
+    before = finish(steps_of(name, "mover")).labels
+    assert not before[at]
+    click = Correction(at[0], (at[2] + 0.5) / 96, (at[1] + 0.5) / 72, True)
+    added = finish(steps_of(name, "mover", MaskSettings(corrections=(click,)))).labels
+    assert added[at]
+    rows, columns = np.nonzero(before[5])
+    place = rows[len(rows) // 2], columns[len(columns) // 2]
+    click = Correction(5, (place[1] + 0.5) / 96, (place[0] + 0.5) / 72, False)
+    assert not finish(steps_of(name, "mover", MaskSettings(corrections=(click,)))).labels[5][place]

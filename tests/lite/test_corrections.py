@@ -27,6 +27,10 @@ def scene(squares):
     return lab, FlowLinks(ahead, -ahead, errors, (HEIGHT, WIDTH)), truth
 
 
+def correct(logits, lab, links, clicks, objects=None):
+    return apply_corrections(logits, lab, links, clicks, np.ones(logits.shape, np.int32) if objects is None else objects)
+
+
 def overlap(found, truth):
     return [(a & b).sum() / max((a | b).sum(), 1) for a, b in zip(found, truth, strict=True)]
 
@@ -39,7 +43,7 @@ def click(frame, y, x, moves):
 def test_what_moves_too_is_found_in_every_frame(frame):
     lab, links, truth = scene([(6, 4, 200), (26, 4, 150)])
     logits = np.full((FRAMES, HEIGHT, WIDTH), -2.0, np.float32)
-    found = apply_corrections(logits, lab, links, [click(frame, 30, 8 + STEP * frame, True)]) > 0
+    found = correct(logits, lab, links, [click(frame, 30, 8 + STEP * frame, True)]) > 0
     assert min(overlap(found, truth[1])) > 0.6
     assert not (found & truth[0]).any(), "the other object was not clicked"
 
@@ -48,27 +52,34 @@ def test_what_moves_too_is_found_in_every_frame(frame):
 def test_what_does_not_move_is_dropped_from_every_frame_and_nothing_else(frame):
     lab, links, truth = scene([(6, 4, 200), (26, 4, 150)])
     logits = np.where(truth.any(axis=0), 3.0, -3.0).astype(np.float32)
-    found = apply_corrections(logits, lab, links, [click(frame, 30, 8 + STEP * frame, False)]) > 0
+    found = correct(logits, lab, links, [click(frame, 30, 8 + STEP * frame, False)]) > 0
+    assert not (found & truth[1]).any() and min(overlap(found, truth[0])) == 1
+
+
+def test_of_two_that_touch_only_the_clicked_one_is_dropped():
+    lab, links, truth = scene([(6, 4, 200), (14, 4, 150)])
+    logits = np.where(truth.any(axis=0), 3.0, -3.0).astype(np.float32)
+    found = correct(logits, lab, links, [click(4, 17, 8 + STEP * 4, False)], truth[0] + 2 * truth[1]) > 0
     assert not (found & truth[1]).any() and min(overlap(found, truth[0])) == 1
 
 
 def test_a_click_on_the_background_that_it_does_not_move_changes_nothing():
     lab, links, truth = scene([(6, 4, 200)])
     logits = np.where(truth[0], 3.0, -3.0).astype(np.float32)
-    corrected = apply_corrections(logits, lab, links, [click(2, 35, 60, False), Correction(99, 0.5, 0.5, True)])
+    corrected = correct(logits, lab, links, [click(2, 35, 60, False), Correction(99, 0.5, 0.5, True)])
     assert (corrected == logits).all()
 
 
 def test_a_click_on_plain_ground_adds_a_patch_and_not_the_whole_ground():
     lab, links, _ = scene([(6, 4, 200)])
     logits = np.full((FRAMES, HEIGHT, WIDTH), -2.0, np.float32)
-    found = apply_corrections(logits, lab, links, [click(0, 30, 50, True)])[0] > 0
+    found = correct(logits, lab, links, [click(0, 30, 50, True)])[0] > 0
     assert 9 <= found.sum() < 0.1 * HEIGHT * WIDTH
 
 
 def test_the_later_word_counts_and_the_input_stays_as_it_was():
     lab, links, truth = scene([(6, 4, 200)])
     logits = np.full((FRAMES, HEIGHT, WIDTH), -2.0, np.float32)
-    corrected = apply_corrections(logits, lab, links, [click(0, 9, 8, True), click(3, 9, 8 + 3 * STEP, False)])
+    corrected = correct(logits, lab, links, [click(0, 9, 8, True), click(3, 9, 8 + 3 * STEP, False)])
     assert not (corrected > 0).any() and corrected.min() == -CERTAIN
     assert (logits == -2).all() and truth.any()
