@@ -2,7 +2,8 @@
 
 `CHAIN` is the whole plan, a row a product. `run` walks it and yields StageEvents; a product found in the cache is mapped and nothing
 is loaded for it. Flow and motion evidence are made only when a product that reads them is missing. To stop, close the generator: the
-running stage ends at its next yield, and finished products stay in the cache.
+running stage ends at its next yield, and finished products stay in the cache. Where products are computed is up to the caller: `execute`
+gets a Job, which is plain data, and may hand it to another process.
 
     for event in run(Path("clip.mp4"), Settings()):
         print(event.stage, event.status, event.fraction)
@@ -106,6 +107,40 @@ class Result:
         return {"settings": self.settings.to_dict(), "stages": stages, "models": models, "warnings": list(self.warnings)}
 
 
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One product to make, and all that its computation may look at: plain data that another process can be given."""
+
+    product: str
+    """Its row in `CHAIN`."""
+    role: str
+    """Role of its model; empty without one."""
+    model: str
+    """Name of its model in the zoo; empty without one."""
+    source: Path
+    settings: Settings
+    inputs: Mapping[str, Any]
+    """The products that its key covers, by name; flow only where the model reads it."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.inputs[name]
+
+    @property
+    def flow(self) -> FlowFields | None:
+        """Flow where the model reads it, else None."""
+        return self.inputs.get("flow")
+
+
+Execute = Callable[[Job, ModelStore], Steps[Any]]
+"""Makes the product of a job with a model of the store."""
+
+
+def compute(job: Job, store: ModelStore) -> Steps[Any]:
+    """Make a product here, with its model loaded here."""
+    task = next(task for task in CHAIN if task.name == job.product)
+    return (yield from task.compute(job, store.get(job.role, job.model) if job.role else None))
+
+
 @dataclass(frozen=True)
 class _Task:
     """One product of the chain."""
@@ -118,8 +153,8 @@ class _Task:
     inputs: tuple[str, ...]
     settings: Callable[[Settings], Mapping[str, Any]]
     """The settings that its key depends on."""
-    compute: Callable[[_Run, Any], Steps[Any]]
-    """Makes it from the run so far and its model."""
+    compute: Callable[[Job, Any], Steps[Any]]
+    """Makes it with its model."""
     on_demand: bool = False
     """Whether it is made or read only when a product that reads it is missing."""
 
@@ -130,7 +165,12 @@ class _Task:
 
 
 def run(
-    source: Path | str, settings: Settings, *, cache: StageCache | None = None, store: ModelStore | None = None
+    source: Path | str,
+    settings: Settings,
+    *,
+    cache: StageCache | None = None,
+    store: ModelStore | None = None,
+    execute: Execute = compute,
 ) -> Generator[StageEvent, None, Result]:
     """Run all stages on a video file or image folder, telling what happens.
 
@@ -139,14 +179,15 @@ def run(
         settings: what to do; its preset picks the models.
         cache: where products are looked up and kept; the default cache if None.
         store: where models come from; a store of its own if None.
+        execute: makes each product that the cache does not have.
 
     Raises:
         SegmoError: a stage failed; the message begins with its name. The class tells the kind of error, as `segmo.errors` lists.
     """
     if cache is None:
         with StageCache() as opened:
-            return (yield from run(source, settings, cache=opened, store=store))
-    current = _Run(Path(source), settings, cache, store or ModelStore())
+            return (yield from run(source, settings, cache=opened, store=store, execute=execute))
+    current = _Run(Path(source), settings, cache, store or ModelStore(), execute)
     for task in CHAIN:
         if not task.on_demand:
             yield from current.obtain(task)
@@ -178,8 +219,8 @@ def segment(
 class _Run:
     """One run in progress: the keys of all products, and the products made or read so far."""
 
-    def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore) -> None:
-        self.source, self.settings, self.cache, self.store = source, settings, cache, store
+    def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore, execute: Execute) -> None:
+        self.source, self.settings, self.cache, self.store, self.execute = source, settings, cache, store, execute
         self.preset = find_preset(settings.preset)
         self.problem = ""
         self.products: dict[str, Any] = {}
@@ -189,10 +230,6 @@ class _Run:
 
     def __getitem__(self, name: str) -> Any:
         return self.products[name]
-
-    def flow_for(self, role: str) -> FlowFields | None:
-        """Flow where the model of a role reads it, else None: no model sees what its key does not cover."""
-        return self.products["flow"] if self._needs_flow(role) else None
 
     def obtain(self, task: _Task) -> Generator[StageEvent, None, None]:
         """Read a product from the cache, or make it after what it needs."""
@@ -233,8 +270,10 @@ class _Run:
         return False
 
     def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:
-        model = self.store.get(task.role, self.preset.model(task.role)) if task.role else None
-        with closing(task.compute(self, model)) as steps:
+        model = self.preset.model(task.role) if task.role else ""
+        inputs = {name: self.products[name] for name in self._inputs(task) if name != "source"}
+        job = Job(task.name, task.role, model, self.source, self.settings, inputs)
+        with closing(self.execute(job, self.store)) as steps:
             while True:
                 try:
                     fraction = next(steps)
@@ -280,39 +319,39 @@ def _nothing(_: Settings) -> dict[str, Any]:
     return {}
 
 
-def _frames(run: _Run, _: None) -> Steps[Clip]:
-    return frames.sample_frames(run.source, run.settings.frames)
+def _frames(job: Job, _: None) -> Steps[Clip]:
+    return frames.sample_frames(job.source, job.settings.frames)
 
 
-def _flow(run: _Run, model: flow.FlowModel) -> Steps[FlowFields]:
-    return flow.estimate_flow(run["frames"], model)
+def _flow(job: Job, model: flow.FlowModel) -> Steps[FlowFields]:
+    return flow.estimate_flow(job["frames"], model)
 
 
-def _depth(run: _Run, model: depth.DepthModel) -> Steps[DepthMaps]:
-    return depth.estimate_depth(run["frames"], run.flow_for("depth"), model)
+def _depth(job: Job, model: depth.DepthModel) -> Steps[DepthMaps]:
+    return depth.estimate_depth(job["frames"], job.flow, model)
 
 
-def _tracks(run: _Run, model: tracks.TrackModel) -> Steps[Tracks]:
-    return tracks.track_points(run["frames"], run.settings.query.stride, run.flow_for("tracks"), run.settings.tracks, model)
+def _tracks(job: Job, model: tracks.TrackModel) -> Steps[Tracks]:
+    return tracks.track_points(job["frames"], job.settings.query.stride, job.flow, job.settings.tracks, model)
 
 
-def _features(run: _Run, model: features.FeatureModel) -> Steps[FeatureMaps]:
-    return features.describe_frames(run["frames"], run.settings.query.stride, model)
+def _features(job: Job, model: features.FeatureModel) -> Steps[FeatureMaps]:
+    return features.describe_frames(job["frames"], job.settings.query.stride, model)
 
 
-def _evidence(run: _Run, model: motion.MotionModel) -> Steps[MotionEvidence]:
-    inputs = motion.MotionInputs(run["frames"], run["depth"], run["tracks"], run["features"], run.flow_for("motion"))
+def _evidence(job: Job, model: motion.MotionModel) -> Steps[MotionEvidence]:
+    inputs = motion.MotionInputs(job["frames"], job["depth"], job["tracks"], job["features"], job.flow)
     return motion.gather_evidence(inputs, model)
 
 
-def _labels(run: _Run, model: motion.MotionModel) -> Steps[MotionLabels]:
+def _labels(job: Job, model: motion.MotionModel) -> Steps[MotionLabels]:
     yield 0.0
-    return motion.label_motion(run["evidence"], run["tracks"], run.settings.motion, model)
+    return motion.label_motion(job["evidence"], job["tracks"], job.settings.motion, model)
 
 
-def _masks(run: _Run, model: masks.MaskModel) -> Steps[ObjectMasks]:
-    inputs = masks.MaskInputs(run["frames"], run["tracks"], run["features"], run["labels"], run.flow_for("masks"))
-    return masks.segment_objects(inputs, run.settings.masks, model)
+def _masks(job: Job, model: masks.MaskModel) -> Steps[ObjectMasks]:
+    inputs = masks.MaskInputs(job["frames"], job["tracks"], job["features"], job["labels"], job.flow)
+    return masks.segment_objects(inputs, job.settings.masks, model)
 
 
 def _query_and_tracks(settings: Settings) -> dict[str, Any]:

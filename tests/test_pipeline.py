@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from segmo.cache import StageCache
 from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError
-from segmo.pipeline import STAGES, run, segment
+from segmo.pipeline import STAGES, compute, run, segment
 from segmo.settings import Correction, FrameSettings, MaskSettings, MotionSettings, QuerySettings, Settings, TrackSettings
 
 SETTINGS = Settings(query=QuerySettings(stride=3))
@@ -213,3 +214,19 @@ def test_results_do_not_need_a_cache(source, tmp_path):
         result = segment(source, SETTINGS, cache=broken, store=fakes.FakeStore())
     assert result.masks.object_ids.tolist() == [1]
     assert any("SEGMO_CACHE" in warning for warning in result.warnings)
+
+
+def test_whoever_executes_jobs_gets_plain_data_and_only_what_is_missing(source, cache):
+    """So that a job can be sent to a process that has a GPU."""
+    jobs = []
+
+    def execute(job, store):
+        jobs.append(pickle.loads(pickle.dumps(job)))
+        return compute(jobs[-1], store)
+
+    finish(run(source, SETTINGS, cache=cache, store=fakes.FakeStore(), execute=execute))
+    assert [job.product for job in jobs] == ["frames", "flow", "depth", "tracks", "features", "evidence", "labels", "masks"]
+    assert set(jobs[2].inputs) == {"frames", "flow"} and set(jobs[4].inputs) == {"frames"} and (jobs[4].role, jobs[4].model) == ("features", "lite")
+    jobs.clear()
+    finish(run(source, SETTINGS, cache=cache, store=fakes.FakeStore(), execute=execute))
+    assert jobs == []
