@@ -13,6 +13,7 @@ from segmo.cache import StageCache
 from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError
 from segmo.pipeline import STAGES, compute, run, segment
 from segmo.settings import Correction, FrameSettings, MaskSettings, MotionSettings, QuerySettings, Settings, TrackSettings
+from segmo.types import finish
 
 SETTINGS = Settings(query=QuerySettings(stride=3))
 
@@ -226,7 +227,11 @@ def test_whoever_executes_jobs_gets_plain_data_and_only_what_is_missing(source, 
 
     finish(run(source, SETTINGS, cache=cache, store=fakes.FakeStore(), execute=execute))
     assert [job.product for job in jobs] == ["frames", "flow", "depth", "tracks", "features", "evidence", "labels", "masks"]
-    assert set(jobs[2].inputs) == {"frames", "flow"} and set(jobs[4].inputs) == {"frames"} and (jobs[4].role, jobs[4].model) == ("features", "lite")
+    assert (
+        set(jobs[2].inputs) == {"frames", "flow"}
+        and set(jobs[4].inputs) == {"frames"}
+        and (jobs[4].role, jobs[4].model) == ("features", "lite")
+    )
     jobs.clear()
     finish(run(source, SETTINGS, cache=cache, store=fakes.FakeStore(), execute=execute))
     assert jobs == []
