@@ -39,6 +39,19 @@ def resize_image(image: npt.NDArray[Any], hw: tuple[int, int]) -> npt.NDArray[An
     return resized.reshape(*hw, *image.shape[2:])
 
 
+def resample_image(image: UInt8, hw: tuple[int, int], kernel: str) -> UInt8:
+    """An (H, W, 3) image at another size as Pillow makes it, which is how the published models saw their frames.
+
+    Args:
+        kernel: `bicubic` or `lanczos`; widened where a side shrinks (no aliasing), and rounded to whole grey levels after each axis.
+    """
+    from PIL import Image
+
+    if image.shape[:2] == hw:
+        return image
+    return np.asarray(Image.fromarray(image).resize((hw[1], hw[0]), Image.Resampling[kernel.upper()]))
+
+
 def resize_map(values: Float, hw: tuple[int, int]) -> npt.NDArray[np.float32]:
     """An (h, w) or (h, w, C) map of any float type at another size, as float32; interpolated like `resize_image`."""
     return resize_image(np.ascontiguousarray(values, np.float32), hw)

@@ -38,6 +38,16 @@ def finish(steps: Steps[Product]) -> Product:
             return stop.value
 
 
+def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
+    """Run a part of a stage whose progress covers [start, end] of the whole."""
+    while True:
+        try:
+            fraction = next(steps)
+        except StopIteration as stop:
+            return stop.value
+        yield start + (end - start) * fraction
+
+
 def _fail(owner: object, field: str, expected: str, seen: str) -> ProductError:
     return ProductError(f"{type(owner).__name__}.{field} must be {expected}, not {seen}. Build it with that shape, dtype and range.")
 

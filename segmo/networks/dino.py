@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
-from segmo.errors import WeightsError
+from segmo.networks.weights import load_published
 
 PATCH = 14
 STRIDE = 7
@@ -126,11 +126,4 @@ def load_dino(folder: Path, stride: int = STRIDE) -> DinoKeys:
     Raises:
         WeightsError: the folder holds no DINOv2 model.
     """
-    try:
-        loaded: Any = Dinov2Model.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
-    except Exception as error:  # transformers raises almost anything for a damaged folder
-        raise WeightsError(f"{folder} holds no weights of DINOv2 ({' '.join(str(error).split())[:300]}). Fetch it again.") from error
-    model, report = loaded
-    if lacking := sorted(report["missing_keys"]):
-        raise WeightsError(f"{folder} lacks {len(lacking)} weights of DINOv2, such as {lacking[0]}. Fetch it again.")
-    return DinoKeys(model, stride).eval().requires_grad_(False)
+    return DinoKeys(load_published(Dinov2Model, folder, "DINOv2"), stride)

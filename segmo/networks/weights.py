@@ -33,3 +33,23 @@ def load_into(network: Network, path: Path, key: str = "") -> Network:
             f"{path} holds no weights of {type(network).__name__} ({type(error).__name__}: {reason}). Fetch the file again."
         ) from error
     return network.eval().requires_grad_(False)
+
+
+def load_published(kind: Any, folder: Path, what: str) -> Any:
+    """A transformers model from a folder as the hub publishes it (config.json and safetensors), on the processor and ready to judge.
+
+    Args:
+        kind: a `PreTrainedModel`.
+        folder: on this machine; nothing is fetched.
+        what: the model's name, for errors.
+
+    Raises:
+        WeightsError: the folder holds no such model, or not all of it.
+    """
+    try:
+        model, report = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
+    except Exception as error:  # transformers raises almost anything for a damaged folder
+        raise WeightsError(f"{folder} holds no weights of {what} ({' '.join(str(error).split())[:300]}). Fetch it again.") from error
+    if lacking := sorted(report["missing_keys"]):
+        raise WeightsError(f"{folder} lacks {len(lacking)} weights of {what}, such as {lacking[0]}. Fetch it again.")
+    return model.eval().requires_grad_(False)

@@ -126,7 +126,7 @@ def feature_cells(xy: Float, hw: tuple[int, int], grid_hw: tuple[int, int]) -> t
 
 def stored_depth(inverse_depth: Float) -> npt.NDArray[np.uint16]:
     """(T, h, w) depth as the published code stores it: each frame scaled to 0..65535. A frame of one depth becomes 0."""
-    return (_stretched(np.asarray(inverse_depth, np.float32)) * 65535).astype(np.uint16)
+    return (stretched(np.asarray(inverse_depth, np.float32)) * 65535).astype(np.uint16)
 
 
 def depth_from_store(stored: npt.NDArray[np.uint16]) -> Float32:
@@ -134,10 +134,10 @@ def depth_from_store(stored: npt.NDArray[np.uint16]) -> Float32:
 
     Quirk: 16 bits are read through a conversion to 8 that clips at 255, so that all but the farthest 0.4 % of the range becomes 1.
     """
-    return _stretched(np.minimum(stored, 255).astype(np.float32))
+    return stretched(np.minimum(stored, 255).astype(np.float32))
 
 
-def _stretched(values: Float32) -> Float32:
+def stretched(values: Float32) -> Float32:
     """Each frame from 0 to 1; 0 where it is constant."""
     low, high = values.min(axis=(1, 2), keepdims=True), values.max(axis=(1, 2), keepdims=True)
     return np.asarray((values - low) / np.where(high > low, high - low, 1), np.float32)
