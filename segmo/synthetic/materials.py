@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,16 +31,24 @@ def random_palette(rng: np.random.Generator, count: int = 0) -> tuple[Rgb, ...]:
     return tuple((round(r * 255), round(g * 255), round(b * 255)) for r, g, b in colours)
 
 
-def random_texture(rng: np.random.Generator, size: float, photos: float = 0.0, soft: float = 0.2) -> TextureSpec:
-    """A texture for something `size` pixels across.
+@dataclass(frozen=True)
+class Surfaces:
+    """How surfaces look."""
 
-    Args:
-        photos: share of textures cut from the photographs that come with scikit-image.
-        soft: share of nearly textureless kinds, on which flow is hard to see.
-    """
+    photos: float = 0.0
+    """Share of textures cut from the photographs that come with scikit-image."""
+    soft: float = 1.0
+    """Factor on the share of nearly textureless kinds, on which flow is hard to see."""
+    roughness: tuple[float, float] = (0.0, 0.0)
+    """Range of `TextureSpec.roughness`."""
+
+
+def random_texture(rng: np.random.Generator, size: float, surfaces: Surfaces, soft: float = 0.2) -> TextureSpec:
+    """A texture for something `size` pixels across; `soft` is the share of nearly textureless kinds where `surfaces` has no say."""
     seed = int(rng.integers(2**31))
-    if rng.random() < photos:
+    if rng.random() < surfaces.photos:
         return TextureSpec("photo", random_palette(rng, 2), seed, float(rng.uniform(0.5, 2.0)), 0.0, float(rng.uniform(0, 2 * np.pi)))
-    kind = str(rng.choice(_SOFT_KINDS if rng.random() < soft else [kind for kind in KINDS if kind != "photo"]))
+    kind = str(rng.choice(_SOFT_KINDS if rng.random() < soft * surfaces.soft else [kind for kind in KINDS if kind != "photo"]))
     scale = float(np.clip(size * np.exp(rng.uniform(np.log(0.06), np.log(0.6))), 4, 120))
-    return TextureSpec(kind, random_palette(rng), seed, scale, float(rng.choice([0.0, 0.02, 0.06, 0.12])), float(rng.uniform(0, np.pi)))
+    palette, grain, angle = random_palette(rng), float(rng.choice([0.0, 0.02, 0.06, 0.12])), float(rng.uniform(0, np.pi))
+    return TextureSpec(kind, palette, seed, scale, grain, angle, float(rng.uniform(*surfaces.roughness)))

@@ -15,7 +15,7 @@ from segmo.errors import SettingsError
 from segmo.synthetic.catalogue import FLYING, random_figure
 from segmo.synthetic.curves import Curve, Path
 from segmo.synthetic.figures import Figure, Gait
-from segmo.synthetic.materials import random_texture
+from segmo.synthetic.materials import Surfaces, random_texture
 from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, ObjectSpec, SceneSpec, TextureSpec, WarpSpec
 from segmo.synthetic.surroundings import random_background, random_degradation, random_trail
 
@@ -39,6 +39,8 @@ class SceneConfig:
     """Pixels a frame, at inverse depth 1, of a translating camera."""
     strong_shift_speed: Range = (8.0, 30.0)
     """The same of a strongly translating camera."""
+    drive_share: float = 0.0
+    """Scenes filmed from a vehicle that drives ahead; the first mover drives too, mostly in the same direction."""
     follow_share: float = 0.6
     """Probability that the camera follows the first mover."""
     mover_shares: tuple[float, ...] = (0.07, 0.5, 0.25, 0.12, 0.06)
@@ -55,6 +57,16 @@ class SceneConfig:
     """Scenes with water, foliage, smoke or flicker."""
     photos: float = 0.0
     """Share of textures cut from scikit-image's photographs."""
+    soft: float = 1.0
+    """Factor on the share of nearly textureless surfaces."""
+    roughness: Range = (0.0, 0.0)
+    """Strength of fine detail on all other surfaces but photographs."""
+    noise: Range = (0.5, 7.0)
+    """Sensor noise in grey levels, log-uniform."""
+    defocus_share: float = 0.25
+    """Scenes whose far parts are out of focus."""
+    dark_share: float = 0.1
+    """Scenes that are much too dark."""
     degraded: bool = True
     """Whether sensor and codec spoil the picture."""
 
@@ -63,15 +75,20 @@ class SceneConfig:
             shares = getattr(self, name)
             if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
                 raise SettingsError(f"SceneConfig.{name} is {shares}. Give shares of at least 0 that add up to 1.")
-        for name in ("pan_speed", "shift_speed", "strong_shift_speed", "size", "still_size", "speed"):
+        for name in ("pan_speed", "shift_speed", "strong_shift_speed", "size", "still_size", "speed", "noise"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise SettingsError(f"SceneConfig.{name} is ({low}, {high}). Give a positive lower and a larger upper limit.")
-        for name in ("follow_share", "dynamic_share", "photos"):
+        for name in ("follow_share", "dynamic_share", "photos", "defocus_share", "dark_share", "drive_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"SceneConfig.{name} is {getattr(self, name)}. Give a share from 0 to 1.")
         if not self.times or list(self.times) != sorted(self.times):
             raise SettingsError(f"SceneConfig.times is {self.times}. Give at least one time, in rising order.")
+
+    @property
+    def surfaces(self) -> Surfaces:
+        """How surfaces look."""
+        return Surfaces(self.photos, self.soft, self.roughness)
 
     @property
     def unit(self) -> float:
@@ -84,19 +101,24 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     config = config or SceneConfig()
     rng = np.random.default_rng([seed, 0x5C])
     kind = CAMERAS[rng.choice(4, p=config.camera_shares)]
-    background = random_background(rng, config.hw, config.photos, config.dynamic_share)
+    background = random_background(rng, config.hw, config.surfaces, config.dynamic_share, config.defocus_share)
     movers = [_mover(rng, config, background) for _ in range(int(rng.choice(len(config.mover_shares), p=config.mover_shares)))]
     still = [_still(rng, config, background, movers) for _ in range(int(rng.choice(len(config.still_shares), p=config.still_shares)))]
+    if rng.random() < config.drive_share:
+        camera, movers = _drive(rng, config, movers)
+    else:
+        camera = _camera(rng, config, kind, movers)
+    noise = int(rng.integers(2**31))
     return SceneSpec(
         name=f"scene_{seed:06d}",
         hw=config.hw,
-        camera=_camera(rng, config, kind, movers),
+        camera=camera,
         background=dataclasses.replace(background, dynamics=background.dynamics + random_trail(rng, movers, config.dynamic_share)),
         objects=(*movers, *still),
         span=(config.times[0], config.times[-1]),
         exposure=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.45 else 0.0,
         light_angle=float(rng.uniform(-2.7, -0.4)),
-        degrade=random_degradation(rng, int(rng.integers(2**31)), config.unit) if config.degraded else DegradeSpec(),
+        degrade=random_degradation(rng, noise, config.unit, config.noise, config.dark_share) if config.degraded else DegradeSpec(),
     )
 
 
@@ -166,6 +188,22 @@ def _camera(rng: Rng, config: SceneConfig, kind: str, movers: list[ObjectSpec]) 
     )
 
 
+def _drive(rng: Rng, config: SceneConfig, movers: list[ObjectSpec]) -> tuple[CameraSpec, list[ObjectSpec]]:
+    """A camera that drives ahead and shakes, and the movers, of which the first drives along the road too."""
+    unit, pace = config.unit, log_uniform(rng, (0.004, 0.06))
+    shake = unit * log_uniform(rng, (0.1, 2.0))
+    pan, tilt = (_shaken(rng, curve, shake) for curve in (Curve(0.0, unit * float(rng.normal(0, 0.8))), Curve()))
+    camera = CameraSpec(config.hw[1] * float(rng.uniform(0.7, 1.9)), pan=pan, tilt=tilt, advance=Curve(0.0, pace))
+    if not movers:
+        return camera, movers
+    first = movers[0]
+    own = float(rng.choice([rng.uniform(0.7, 1.3), rng.uniform(-1.2, -0.5)], p=[0.75, 0.25]))  # 1: as fast as the camera; < 0: oncoming
+    rate = first.inverse_depth * pace * own
+    away = [-(at - (side - 1) / 2) * rate for at, side in zip(first.anchor_xy, (config.hw[1], config.hw[0]), strict=True)]
+    path = Path(Curve(0.0, away[0] + unit * float(rng.normal(0, 0.3))), Curve(0.0, away[1]))
+    return camera, [dataclasses.replace(first, approach=Curve(1.0, -rate, 2 * rate**2), path=path, growth=Curve(1.0)), *movers[1:]]
+
+
 def _mover(rng: Rng, config: SceneConfig, background: BackgroundSpec) -> ObjectSpec:
     unit = config.unit
     speed = unit * log_uniform(rng, config.speed)
@@ -221,7 +259,7 @@ def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: F
     wet = any(dynamic.kind == "water" for dynamic in background.dynamics)
     camouflaged = rng.random() < 0.08
     materials = tuple(
-        dataclasses.replace(background.far, seed=int(rng.integers(2**31))) if camouflaged else _material(rng, size, config.photos)
+        dataclasses.replace(background.far, seed=int(rng.integers(2**31))) if camouflaged else _material(rng, size, config.surfaces)
         for _ in range(figure.material_count)
     )
     tilt = (
@@ -243,8 +281,8 @@ def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: F
     )
 
 
-def _material(rng: Rng, size: float, photos: float) -> TextureSpec:
-    return random_texture(rng, size, photos, soft=0.3)
+def _material(rng: Rng, size: float, surfaces: Surfaces) -> TextureSpec:
+    return random_texture(rng, size, surfaces, soft=0.3)
 
 
 def _warps(rng: Rng, share: float, strength: float) -> tuple[WarpSpec, ...]:

@@ -35,6 +35,8 @@ class TextureSpec:
     """Amplitude of fine brightness noise."""
     angle: float = 0.0
     """Orientation of directed kinds (stripes, wood, fur)."""
+    roughness: float = 0.0
+    """Amplitude of brightness noise from 3 to 24 pixels whose octaves are equally strong, as real surfaces have it."""
 
 
 @dataclass(frozen=True, eq=False)

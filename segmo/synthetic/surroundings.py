@@ -10,36 +10,36 @@ import numpy as np
 
 from segmo.synthetic.background import SILHOUETTES
 from segmo.synthetic.curves import Curve
-from segmo.synthetic.materials import random_texture
+from segmo.synthetic.materials import Surfaces, random_texture
 from segmo.synthetic.spec import BackgroundSpec, DegradeSpec, DynamicSpec, ObjectSpec, StepSpec
 
 Rng = np.random.Generator
 Hw = tuple[int, int]
 
 
-def random_background(rng: Rng, hw: Hw, photos: float, dynamic_share: float) -> BackgroundSpec:
+def random_background(rng: Rng, hw: Hw, surfaces: Surfaces, dynamic_share: float, defocus_share: float = 0.25) -> BackgroundSpec:
     """A landscape, a view from above, or a wall with relief."""
     view = rng.choice(["landscape", "from_above", "wall"], p=[0.55, 0.2, 0.25])
     h = hw[0]
     has_ground = view != "wall"
     horizon = float({"landscape": rng.uniform(0.1, 0.65), "from_above": rng.uniform(-1.5, -0.2), "wall": 0.0}[str(view)]) * h
     nearest = float(rng.uniform(0.5, 1.1))
-    far = random_texture(rng, h, photos, soft=0.25)
+    far = random_texture(rng, h, surfaces, soft=0.25)
     background = BackgroundSpec(
         far=far,
-        patches=random_texture(rng, h, photos) if rng.random() < 0.3 else None,
-        ground=random_texture(rng, 0.6 * h, photos, soft=0.15) if has_ground else None,
+        patches=random_texture(rng, h, surfaces) if rng.random() < 0.3 else None,
+        ground=random_texture(rng, 0.6 * h, surfaces, soft=0.15) if has_ground else None,
         horizon=horizon,
         far_inverse_depth=float(rng.uniform(0.0, 0.1) if has_ground else rng.uniform(0.05, 0.45)),
         ground_slope=nearest / (h - horizon) if has_ground else 0.0,
         relief=float(np.exp(rng.uniform(np.log(0.05), np.log(0.8)))) if rng.random() < 0.7 else 0.0,
         relief_scale=float(rng.uniform(0.1, 0.6)) * h,
         perspective=bool(rng.random() < 0.7),
-        defocus=float(rng.uniform(0.8, 6.0)) * hw[1] / 448 if rng.random() < 0.25 else 0.0,
+        defocus=float(rng.uniform(0.8, 6.0)) * hw[1] / 448 if rng.random() < defocus_share else 0.0,
         haze=float(rng.uniform(0, 0.7)) if rng.random() < 0.4 else 0.0,
         seed=int(rng.integers(2**31)),
     )
-    steps = tuple(_step(rng, hw, background, photos) for _ in range(int(rng.choice(5, p=[0.3, 0.3, 0.2, 0.12, 0.08]))))
+    steps = tuple(_step(rng, hw, background, surfaces) for _ in range(int(rng.choice(5, p=[0.3, 0.3, 0.2, 0.12, 0.08]))))
     steps = tuple(sorted(steps, key=lambda step: step.inverse_depth))
     dynamics = (
         tuple(_dynamic(rng, hw, background, len(steps)) for _ in range(int(rng.integers(1, 3)))) if rng.random() < dynamic_share else ()
@@ -47,7 +47,7 @@ def random_background(rng: Rng, hw: Hw, photos: float, dynamic_share: float) -> 
     return dataclasses.replace(background, steps=steps, dynamics=dynamics)
 
 
-def _step(rng: Rng, hw: Hw, background: BackgroundSpec, photos: float) -> StepSpec:
+def _step(rng: Rng, hw: Hw, background: BackgroundSpec, surfaces: Surfaces) -> StepSpec:
     h, w = hw
     behind = background.far_inverse_depth
     inverse_depth = behind + float(rng.uniform(0.02, 0.5)) * (1 - behind)
@@ -63,7 +63,7 @@ def _step(rng: Rng, hw: Hw, background: BackgroundSpec, photos: float) -> StepSp
         right = left + float(np.exp(rng.uniform(np.log(0.04), np.log(0.7)))) * w
     return StepSpec(
         kind=str(rng.choice(list(SILHOUETTES))),
-        texture=random_texture(rng, 0.5 * h, photos),
+        texture=random_texture(rng, 0.5 * h, surfaces),
         inverse_depth=inverse_depth,
         top=top,
         bottom=bottom,
@@ -126,9 +126,9 @@ def random_trail(rng: Rng, movers: Sequence[ObjectSpec], share: float) -> tuple[
     )
 
 
-def random_degradation(rng: Rng, seed: int, unit: float) -> DegradeSpec:
-    """Noise, blur, gain and compression from nearly perfect to poor."""
-    dark = rng.random() < 0.1
+def random_degradation(rng: Rng, seed: int, unit: float, noise: tuple[float, float] = (0.5, 7.0), dark_share: float = 0.1) -> DegradeSpec:
+    """Noise (in grey levels), blur, gain and compression from nearly perfect to poor."""
+    dark = rng.random() < dark_share
     gain = Curve(
         float(rng.uniform(0.3, 0.6) if dark else rng.uniform(0.8, 1.15)),
         float(rng.normal(0, 0.006)) if rng.random() < 0.4 else 0.0,
@@ -136,7 +136,7 @@ def random_degradation(rng: Rng, seed: int, unit: float) -> DegradeSpec:
     )
     return DegradeSpec(
         seed=seed,
-        noise=float(np.exp(rng.uniform(np.log(0.5), np.log(7.0)))),
+        noise=float(np.exp(rng.uniform(np.log(noise[0]), np.log(noise[1])))),
         blur=float(rng.uniform(0.3, 1.3)) * unit if rng.random() < 0.5 else 0.0,
         gain=gain,
         vignette=float(rng.uniform(0, 0.5)) if rng.random() < 0.3 else 0.0,

@@ -31,10 +31,12 @@ def paint(spec: TextureSpec, hw: Hw) -> UInt8:
         return photo(rng, hw, spec.scale, spec.angle)
     field = _FIELDS[spec.kind](rng, hw, max(spec.scale, 2.0), spec.angle)
     colour = cv2.applyColorMap(np.clip(field * 255, 0, 255).astype(np.uint8), _palette_table(spec)[:, None])
-    if spec.grain <= 0:
+    if spec.grain <= 0 and spec.roughness <= 0:
         return colour
-    grain = cv2.resize(rng.standard_normal((hw[0] // 2 + 1, hw[1] // 2 + 1), dtype=np.float32), (hw[1], hw[0]))
-    return cv2.multiply(colour, cv2.cvtColor(1 + np.float32(spec.grain) * grain, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
+    light = np.float32(spec.grain) * cv2.resize(rng.standard_normal((hw[0] // 2 + 1, hw[1] // 2 + 1), dtype=np.float32), (hw[1], hw[0]))
+    if spec.roughness > 0:
+        light += np.float32(spec.roughness / 2) * sum(smooth_noise(rng, hw, scale) for scale in (3.0, 6.0, 12.0, 24.0))
+    return cv2.multiply(colour, cv2.cvtColor(1 + light, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
 def _palette_table(spec: TextureSpec) -> UInt8:

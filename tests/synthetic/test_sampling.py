@@ -103,7 +103,7 @@ def test_samples_do_not_depend_on_the_number_of_processes() -> None:
 
 def test_a_data_set_is_read_back_like_davis(tmp_path: Path) -> None:
     config = SceneConfig(hw=(64, 112), mover_shares=(0.0, 1.0))
-    names = finish(write_dataset(tmp_path, 3, 2, config))
+    names = finish(write_dataset(tmp_path, 4, 2, config))
     assert names == ["scene_000000", "scene_000001"]
     annotations = davis.annotation_root(tmp_path)
     assert davis.sequence_names(annotations) == tuple(names)
