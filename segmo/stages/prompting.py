@@ -5,13 +5,14 @@ about one point of each, then each object is prompted again on several frames an
 one object are merged.
 
 Where the published code fails, this does not: chains of merges are followed to their end, an object without tracks is no object, and the
-search ends where no track is visible any more or a mask claims nothing. Everything else agrees call for call.
+search ends where no track is visible any more or a mask claims nothing. Everything else agrees call for call, object by object; all objects
+are followed through the clip together, so that a segmenter looks at each frame once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
@@ -35,32 +36,57 @@ COVERED_SHARE = 0.7
 SAME_IOU, CONTAINED_SHARE, SAME_FRAMES_PERCENT = 0.9, 0.9, 30
 
 Points = npt.NDArray[np.float32]
+NO_POINTS: Points = np.zeros((0, 2), np.float32)
+CHUNK = 1024
+"""Points whose distances to all others are in memory at a time."""
 
 
 class PointSegmenter(Protocol):
-    """A video segmenter that is asked about points, all of which lie on the object; one object is asked about between resets."""
+    """A video segmenter that is asked about points. What it is told of one object never changes its answers about another."""
 
     def reset(self) -> None:
         """Forget all points."""
         ...
 
-    def add_points(self, frame: int, object_id: int, points_xy: Points) -> Bool:
-        """Replace the points of an object on a frame by (K, 2) positions in pixels, and return the object's (H, W) mask there."""
+    def add_points(self, frame: int, object_id: int, points_xy: Points, outside_xy: Points = NO_POINTS) -> Bool:
+        """Replace the points of an object on a frame, and return the object's (H, W) mask there.
+
+        Args:
+            frame: a frame of the clip.
+            object_id: new, or known from an earlier call.
+            points_xy: (K, 2) positions in pixels that lie on the object.
+            outside_xy: (L, 2) positions that do not.
+        """
         ...
 
-    def propagate(self, object_id: int, *, reverse: bool) -> Iterable[tuple[int, Bool]]:
-        """Follow an object from its first prompted frame to the end, or back to the start; gives frame numbers and (H, W) masks."""
+    def propagate(self, object_ids: Sequence[int], *, reverse: bool) -> Iterable[tuple[int, Mapping[int, Bool]]]:
+        """Follow objects, each from its own first prompted frame to the end of the clip, or back to its start.
+
+        Gives every frame that any of them reaches, in order, with the (H, W) masks of those that do.
+        """
         ...
 
 
 @dataclass(frozen=True)
+class Click:
+    """What a viewer says about one point of a frame."""
+
+    frame: int
+    xy: tuple[float, float]
+    """In pixels."""
+    moves: bool
+
+
+@dataclass(frozen=True)
 class FoundObject:
-    """Tracks that the segmenter takes for one object."""
+    """Tracks that the segmenter takes for one object, or what a viewer clicked on."""
 
     frame: int
     """Where it was found."""
     tracks: Int
     """Indices of its tracks."""
+    click: int | None = None
+    """Index of the click that it comes from; such an object has no tracks."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +148,8 @@ def busy_frame(visible_count: Int) -> int:
 def densest_point(points: Points) -> int:
     """Index of the point with the smallest sum of distances to all of (K, 2) points."""
     exact = points.astype(np.float64)
-    return int(cdist(exact, exact).sum(axis=1).argmin())
+    sums = [cdist(exact[first : first + CHUNK], exact).sum(axis=1) for first in range(0, len(exact), CHUNK)]
+    return int(np.concatenate(sums).argmin())
 
 
 def spread_points(points: Points) -> Points:
@@ -146,38 +173,90 @@ def dilate(mask: Bool, size: int = DILATION) -> Bool:
     return np.asarray(grown, bool)
 
 
-def follow_object(
-    number: int, found: FoundObject, positions_xy: Points, visible: Bool, segmenter: PointSegmenter, hw: tuple[int, int]
-) -> Steps[ObjectTrack]:
-    """Prompt one object on several frames and follow it through the clip.
+@dataclass
+class _Recording:
+    """The masks of one object as they come in."""
+
+    packed: UInt8
+    present: Bool
+    prompted: list[int] = field(default_factory=list)
+
+
+def follow_objects(
+    found: Sequence[FoundObject],
+    positions_xy: Points,
+    visible: Bool,
+    segmenter: PointSegmenter,
+    hw: tuple[int, int],
+    clicks: Sequence[Click] = (),
+) -> Steps[list[ObjectTrack]]:
+    """Prompt every object on several frames, then follow all of them through the clip together.
 
     Args:
-        number: the object's id.
-        found: its tracks, and where it was found.
+        found: their tracks, and where they were found; the first has id 1.
         positions_xy: (N, T, 2) all moving tracks.
         visible: (N, T).
         segmenter: forgets what it was asked before.
         hw: size of the frames.
+        clicks: those on what moves add an object each; those on what does not are given to the objects asked about on their frame.
     """
     frame_count = visible.shape[1]
-    packed = np.zeros((frame_count, hw[0], -(-hw[1] // 8)), np.uint8)
-    present = np.zeros(frame_count, bool)
     segmenter.reset()
+    recordings: dict[int, _Recording] = {}
+    for number, each in enumerate(found, start=1):
+        recording = _Recording(np.zeros((frame_count, hw[0], -(-hw[1] // 8)), np.uint8), np.zeros(frame_count, bool))
+        recording.prompted = _prompt_object(number, each, positions_xy, visible, segmenter, clicks)
+        recordings[number] = recording
+        yield 0.2 * number / len(found)
+    asked = [number for number, recording in recordings.items() if recording.prompted]
+    late = [number for number in asked if 0 not in recordings[number].prompted]
+    for reverse, numbers in ((False, asked), (True, late)):
+        for frame, masks in segmenter.propagate(numbers, reverse=reverse) if numbers else ():
+            for number, mask in masks.items():
+                recordings[number].packed[frame] |= np.packbits(mask, axis=-1)
+                recordings[number].present[frame] = True
+            share = 1 - frame / frame_count if reverse else (frame + 1) / frame_count
+            yield 0.2 + 0.8 * (share if not late else share / 2 + 0.5 * reverse)
+    return [ObjectTrack(each.packed, each.present, tuple(each.prompted)) for each in recordings.values()]
+
+
+def _prompt_object(
+    number: int, found: FoundObject, positions_xy: Points, visible: Bool, segmenter: PointSegmenter, clicks: Sequence[Click]
+) -> list[int]:
+    """Ask about an object on the frame it was found on and on every 16th; returns the frames asked about."""
+    if found.click is not None:
+        click = clicks[found.click]
+        segmenter.add_points(click.frame, number, np.array([click.xy], np.float32), _denied(click.frame, clicks[found.click :]))
+        return [click.frame]
+    frames = [found.frame, *range(0, visible.shape[1], PROMPT_EVERY), *(click.frame for click in clicks if not click.moves)]
     prompted = []
-    for frame in [found.frame, *(frame for frame in range(0, frame_count, PROMPT_EVERY) if frame != found.frame)]:
+    for frame in dict.fromkeys(frames):
         points = positions_xy[found.tracks[visible[found.tracks, frame]], frame]
         if not len(points):
             continue
-        mask = segmenter.add_points(frame, number, points[[densest_point(points)]])
+        outside = _denied(frame, clicks)
+        mask = segmenter.add_points(frame, number, points[[densest_point(points)]], outside)
         if points_in_mask(points, mask).mean() < COVERED_SHARE:
-            segmenter.add_points(frame, number, spread_points(points))
+            segmenter.add_points(frame, number, spread_points(points), outside)
         prompted.append(frame)
-    for reverse in (False, True)[: 1 if 0 in prompted else 2]:
-        for frame, mask in segmenter.propagate(number, reverse=reverse):
-            packed[frame] |= np.packbits(mask, axis=-1)
-            present[frame] = True
-            yield present.mean()
-    return ObjectTrack(packed, present, tuple(prompted))
+    return prompted
+
+
+def _denied(frame: int, clicks: Sequence[Click]) -> Points:
+    """(L, 2) points of a frame that were clicked as not moving."""
+    return np.array([click.xy for click in clicks if click.frame == frame and not click.moves], np.float32).reshape(-1, 2)
+
+
+def clicked_objects(clicks: Sequence[Click]) -> list[FoundObject]:
+    """An object for every click on what moves."""
+    return [FoundObject(click.frame, np.zeros(0, np.int64), index) for index, click in enumerate(clicks) if click.moves]
+
+
+def is_denied(found: FoundObject, track: ObjectTrack, clicks: Sequence[Click], hw: tuple[int, int]) -> bool:
+    """Whether the masks of an object still cover what was clicked as not moving, after the click that it comes from."""
+    first = 0 if found.click is None else found.click
+    denials = [click for click in clicks[first:] if not click.moves]
+    return any(points_in_mask(np.array([click.xy], np.float32), track.mask(click.frame, hw[1])).all() for click in denials)
 
 
 def same_objects(tracks: Sequence[ObjectTrack]) -> Bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,15 @@ class FakeSegmenter:
 
     def __init__(self, labels: np.ndarray) -> None:
         self.labels = labels
-        self.points: dict[int, np.ndarray] = {}
+        self.points: dict[int, dict[int, np.ndarray]] = {}
         self.log: list[dict[str, Any]] = []
 
     def reset(self) -> None:
         self.points.clear()
         self.log.append({"op": "reset"})
 
-    def add_points(self, frame: int, object_id: int, points_xy: np.ndarray) -> np.ndarray:
-        self.points[frame] = points_xy
+    def add_points(self, frame: int, object_id: int, points_xy: np.ndarray, outside_xy: np.ndarray = prompting.NO_POINTS) -> np.ndarray:
+        self.points.setdefault(object_id, {})[frame] = points_xy
         image = self.labels[frame]
         mask = np.zeros(image.shape, bool)
         for x, y in self._pixels(points_xy):
@@ -39,14 +39,22 @@ class FakeSegmenter:
                 parts = cv2.connectedComponents((image == image[y, x]).astype(np.uint8), connectivity=8)[1]
                 mask |= parts == parts[y, x]
         self.log.append({"op": "add", "frame": frame, "obj": object_id, "points": points_xy.tolist(), "area": int(mask.sum())})
+        if len(outside_xy):
+            self.log[-1]["outside"] = outside_xy.tolist()
         return mask
 
-    def propagate(self, object_id: int, *, reverse: bool) -> Iterator[tuple[int, np.ndarray]]:
-        start = min(self.points)
-        frames = (range(start, -1, -1) if start else range(0)) if reverse else range(start, len(self.labels))
-        hit = sorted({int(self.labels[f][y, x]) for f, points in self.points.items() for x, y in self._pixels(points)} - {0})
-        self.log.append({"op": "propagate", "reverse": reverse, "start": start, "frames": len(frames), "labels": {str(object_id): hit}})
-        return ((frame, np.isin(self.labels[frame], hit)) for frame in frames)
+    def propagate(self, object_ids: Sequence[int], *, reverse: bool) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
+        reached: dict[int, range] = {}
+        hits: dict[int, list[int]] = {}
+        for number in object_ids:
+            asked = self.points[number]
+            start = min(asked)
+            reached[number] = (range(start, -1, -1) if start else range(0)) if reverse else range(start, len(self.labels))
+            hits[number] = sorted({int(self.labels[f][y, x]) for f, points in asked.items() for x, y in self._pixels(points)} - {0})
+            labels = {str(number): hits[number]}
+            self.log.append({"op": "propagate", "reverse": reverse, "start": start, "frames": len(reached[number]), "labels": labels})
+        for frame in sorted(set().union(*reached.values()), reverse=reverse):
+            yield frame, {number: np.isin(self.labels[frame], hits[number]) for number in object_ids if frame in reached[number]}
 
     def _pixels(self, points: np.ndarray) -> list[tuple[int, int]]:
         height, width = self.labels.shape[1:]
@@ -69,12 +77,13 @@ def _check_scene(name: str, content: dict[str, Any], arrays: dict[str, np.ndarra
     segmenter = FakeSegmenter(truth)
     found = finish(prompting.find_objects(positions, visible, segmenter))
     first = len(segmenter.log)
-    tracks = [finish(prompting.follow_object(i + 1, each, positions, visible, segmenter, hw)) for i, each in enumerate(found)]
+    tracks = finish(prompting.follow_objects(found, positions, visible, segmenter, hw))
     middle = [call["op"] for call in content["log"]].index("stage2")
     finding = _without_repetitions([call for call in content["log"][:middle] if call["op"] != "init"])
-    following = content["log"][middle + 1 :]
+    following = [call for call in content["log"][middle + 1 :] if call["op"] != "reset"]
     yield count(f"{name}: calls to find objects", _same_calls(segmenter.log[:first], finding), f"{len(finding)} calls")
-    yield count(f"{name}: calls to follow them", _same_calls(segmenter.log[first:], following), f"{len(following)} calls")
+    ours = _object_by_object([call for call in segmenter.log[first:] if call["op"] != "reset"])
+    yield count(f"{name}: calls to follow them", _same_calls(ours, following), f"{len(following)} calls, object by object")
     memory = content["memory"].values()
     same = [(each.frame, len(each.tracks)) == (row["frame"], row["tracks"]) for each, row in zip(found, memory, strict=False)]
     yield count(f"{name}: objects found", [*same, len(found) == len(memory)])
@@ -87,10 +96,10 @@ def _check_scene(name: str, content: dict[str, Any], arrays: dict[str, np.ndarra
             )
     published = [[number - 1 for number in group] for group in content["merge_groups"].values()]
     same = prompting.same_objects(tracks)
-    ours = prompting.merged_groups(same)
-    chain = sorted(ours) != sorted(published)
-    note = "ours follows a chain to its end, the reference does not" if chain else f"{len(ours)} objects"
-    yield count(f"{name}: merged", [_follow_one_level(same, published) if chain else ours == published], note)
+    groups = prompting.merged_groups(same)
+    chain = sorted(groups) != sorted(published)
+    note = "ours follows a chain to its end, the reference does not" if chain else f"{len(groups)} objects"
+    yield count(f"{name}: merged", [_follow_one_level(same, published) if chain else groups == published], note)
     yield compare(f"{name}: labels", prompting.label_frames(tracks, published, hw), arrays[f"{prefix}final_labels"], 0)
 
 
@@ -98,6 +107,11 @@ def _without_repetitions(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The calls without rounds that ask the same again: the reference does so after a mask that claims nothing, ours stops."""
     rounds = [calls[i : i + 2] for i in range(0, len(calls), 2)]
     return [call for i, each in enumerate(rounds) if i == 0 or each != rounds[i - 1] for call in each]
+
+
+def _object_by_object(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reference is done with one object before it asks about the next, ours asks about all and then follows all."""
+    return sorted(calls, key=lambda call: call["obj"] if call["op"] == "add" else int(*call["labels"]))
 
 
 def _same_calls(ours: list[dict[str, Any]], expected: list[dict[str, Any]]) -> list[bool]:

@@ -7,11 +7,14 @@ import pytest
 from parity.mask_densification import FakeSegmenter
 
 from segmo.stages.prompting import (
+    Click,
     FoundObject,
     ObjectTrack,
     busy_frame,
+    clicked_objects,
     find_objects,
-    follow_object,
+    follow_objects,
+    is_denied,
     label_frames,
     merged_groups,
     same_objects,
@@ -43,7 +46,7 @@ def test_both_objects_are_found_and_followed_back_to_where_they_appear(scene):
     segmenter, positions, visible = scene
     found = finish(find_objects(positions, visible, segmenter))
     assert sorted(each.tracks.tolist() for each in found) == [list(range(9)), list(range(9, 18))]
-    tracks = [finish(follow_object(i + 1, each, positions, visible, segmenter, (HEIGHT, WIDTH))) for i, each in enumerate(found)]
+    tracks = finish(follow_objects(found, positions, visible, segmenter, (HEIGHT, WIDTH)))
     assert [call["reverse"] for call in asked(segmenter, "propagate")].count(True) == 1  # only the late one was not asked about on frame 0
     labels = label_frames(tracks, merged_groups(same_objects(tracks)), (HEIGHT, WIDTH))
     assert np.array_equal(labels > 0, segmenter.labels > 0) and set(np.unique(labels)) == {0, 1, 2}
@@ -68,7 +71,7 @@ def test_a_mask_beside_its_tracks_is_no_object(scene):
     segmenter, positions, visible = scene
     segmenter.labels = np.zeros_like(segmenter.labels)
     segmenter.labels[:, 28:31, :] = 1
-    segmenter.add_points = lambda frame, _number, _points: segmenter.labels[frame] > 0
+    segmenter.add_points = lambda frame, _number, _points, _outside=(): segmenter.labels[frame] > 0
     assert finish(find_objects(positions[:4], visible[:4], segmenter)) == []
 
 
@@ -82,11 +85,46 @@ def test_few_tracks_are_an_object_if_there_are_any(scene, count):
 def test_a_mask_that_misses_points_is_asked_about_again(scene):
     segmenter, positions, visible = scene
     everything = FoundObject(12, np.arange(18))
-    track = finish(follow_object(1, everything, positions, visible, segmenter, (HEIGHT, WIDTH)))
+    [track] = finish(follow_objects([everything], positions, visible, segmenter, (HEIGHT, WIDTH)))
     calls = asked(segmenter, "add")
     assert [(call["frame"], len(call["points"])) for call in calls] == [(12, 1), (12, 3), (0, 1), (16, 1), (16, 3)]
     assert track.prompted == (12, 0, 16) and track.present.all()
     assert np.array_equal(track.mask(15, WIDTH), segmenter.labels[15] > 0)
+
+
+def test_an_object_without_visible_tracks_is_not_followed(scene):
+    segmenter, positions, visible = scene
+    nobody, somebody = FoundObject(3, np.zeros(0, np.int64)), FoundObject(3, np.arange(9))
+    tracks = finish(follow_objects([nobody, somebody], positions, visible, segmenter, (HEIGHT, WIDTH)))
+    assert not tracks[0].packed.any() and not tracks[0].present.any() and tracks[0].prompted == ()
+    assert tracks[1].present.all()
+    assert finish(follow_objects([], positions, visible, segmenter, (HEIGHT, WIDTH))) == []
+
+
+def test_progress_of_following_grows_to_its_end(scene):
+    segmenter, positions, visible = scene
+    found = finish(find_objects(positions, visible, segmenter))
+    told = list(follow_objects(found, positions, visible, segmenter, (HEIGHT, WIDTH)))
+    assert told == sorted(told) and told[0] > 0 and told[-1] == 1 and len(told) > FRAMES
+
+
+def test_a_click_on_what_moves_adds_an_object(scene):
+    segmenter, positions, visible = scene
+    clicks = [Click(15, (55, 40), True)]
+    found = [FoundObject(0, np.arange(9)), *clicked_objects(clicks)]
+    tracks = finish(follow_objects(found, positions, visible, segmenter, (HEIGHT, WIDTH), clicks))
+    assert np.array_equal(tracks[1].mask(12, WIDTH), segmenter.labels[12] == 2) and tracks[1].prompted == (15,)
+
+
+def test_a_click_on_what_does_not_move_is_told_and_what_still_covers_it_is_denied(scene):
+    segmenter, positions, visible = scene
+    clicks = [Click(4, (12, 12), False), Click(6, (12, 12), True)]
+    found = [FoundObject(0, np.arange(9)), FoundObject(12, np.arange(9, 18)), *clicked_objects(clicks)]
+    tracks = finish(follow_objects(found, positions, visible, segmenter, (HEIGHT, WIDTH), clicks))
+    told = [(call["obj"], call["frame"], call["outside"]) for call in asked(segmenter, "add") if "outside" in call]
+    assert told == [(1, 4, [[12, 12]])]  # the second shows no track there
+    denied = [is_denied(each, track, clicks, (HEIGHT, WIDTH)) for each, track in zip(found, tracks, strict=True)]
+    assert denied == [True, False, False]  # what was clicked later as moving stays
 
 
 def test_chains_of_merges_are_followed_to_their_end():
