@@ -12,6 +12,7 @@ The rest of the last layer is not computed, since only its keys are wanted.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Dinov2Config, Dinov2Model
 
-from segmo.networks.weights import load_published
+from segmo.errors import WeightsError
+from segmo.networks.weights import fill, load_published, read_weights
 
 PATCH = 14
 STRIDE = 7
+HEAD_WIDTH = 64
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 _RENAMED = {
@@ -50,14 +53,20 @@ def grid_hw(hw: tuple[int, int], stride: int = STRIDE) -> tuple[int, int]:
     return 1 + (height - PATCH) // stride, 1 + (width - PATCH) // stride
 
 
-def prepare_images(frames: Tensor) -> Tensor:
-    """(B, 3, H', W') float input of the network from (B, H, W, 3) uint8 frames; the sides grow to multiples of 14 pixels."""
+def normalised(frames: Tensor) -> Tensor:
+    """(B, 3, H, W) float images of (B, H, W, 3) uint8 frames, as networks trained on ImageNet take them."""
     images = frames.permute(0, 3, 1, 2).float() / 255
-    size = padded_hw((images.shape[2], images.shape[3]))
-    if size != images.shape[2:]:
-        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
     mean, deviation = (torch.tensor(values, device=images.device)[:, None, None] for values in (MEAN, DEVIATION))
     return (images - mean) / deviation
+
+
+def prepare_images(frames: Tensor) -> Tensor:
+    """(B, 3, H', W') float input of the network from (B, H, W, 3) uint8 frames; the sides grow to multiples of 14 pixels."""
+    images = normalised(frames)
+    size = padded_hw((images.shape[2], images.shape[3]))
+    if size != images.shape[2:]:
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)  # linear, so before or after does not matter
+    return images
 
 
 class DinoKeys(nn.Module):
@@ -120,10 +129,37 @@ def _rename(name: str) -> str:
     return name
 
 
-def load_dino(folder: Path, stride: int = STRIDE) -> DinoKeys:
-    """The network with the weights of a folder as the hub publishes it (config.json and safetensors), on the processor.
+def model_of(weights: dict[str, Tensor]) -> Dinov2Model:
+    """A model, with random weights, of the size of a state dict as torch hub publishes it: small, base or large, without registers."""
+    side = math.isqrt(weights["pos_embed"].shape[1] - 1) * PATCH
+    layers = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    hidden, width = weights["blocks.0.mlp.fc1.weight"].shape
+    return Dinov2Model(
+        Dinov2Config(
+            image_size=side,
+            patch_size=PATCH,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=max(width // HEAD_WIDTH, 1),
+            mlp_ratio=hidden // width,
+        )
+    )
+
+
+def load_dino(path: Path, stride: int = STRIDE) -> DinoKeys:
+    """The network with published weights, on the processor.
+
+    Args:
+        path: a folder of the hub (config.json and safetensors), or a file of torch hub such as `dinov2_vitb14_pretrain.pth`.
 
     Raises:
-        WeightsError: the folder holds no DINOv2 model.
+        WeightsError: there is no DINOv2 model.
     """
-    return DinoKeys(load_published(Dinov2Model, folder, "DINOv2"), stride)
+    if path.is_file():
+        weights = read_weights(path, "DINOv2")
+        try:
+            model, renamed = model_of(weights), from_hub_names(weights)
+        except (KeyError, ValueError, AttributeError) as error:
+            raise WeightsError(f"{path} holds no weights of DINOv2 ({error!r}). Fetch the file again.") from error
+        return DinoKeys(fill(model, renamed, path), stride)
+    return DinoKeys(load_published(Dinov2Model, path, "DINOv2"), stride)

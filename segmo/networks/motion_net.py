@@ -118,6 +118,13 @@ def encode_tracks(
     Returns:
         (B, 88, N, T), or fewer channels where `config` leaves some out.
     """
+    return encode_looked_up(xy, hidden, visibility, confidence, look_up_depth(xy, depth), config)
+
+
+def encode_looked_up(
+    xy: Tensor, hidden: Tensor, visibility: Tensor, confidence: Tensor, depth: Tensor, config: MotionNetConfig = PAPER
+) -> Tensor:
+    """As `encode_tracks`, where the (B, N, T) depth of each position has been looked up before."""
     known = (~hidden[..., 1:]).to(xy.dtype)  # quirk: whether the track is visible *now* does not matter
 
     def change(values: Tensor) -> Tensor:
@@ -127,8 +134,7 @@ def encode_tracks(
     if config.tracks:
         parts += [encode_frequencies(xy, config.frequencies), encode_frequencies(change(xy), config.frequencies)]
     if config.depth:
-        depth_there = look_up_depth(xy, depth)[:, None]
-        parts += [depth_there, change(depth_there)]
+        parts += [depth[:, None], change(depth[:, None])]
     return torch.cat([*parts, visibility[:, None], confidence[:, None]], 1)
 
 

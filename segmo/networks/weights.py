@@ -6,33 +6,61 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segmo.errors import WeightsError
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def load_into(network: Network, path: Path, key: str = "") -> Network:
-    """Fill a network from a torch checkpoint, strictly, and make it ready to judge on the processor.
+def read_weights(path: Path, what: str, key: str = "") -> dict[str, Tensor]:
+    """The state dict in a torch checkpoint.
 
     Args:
-        network: receives the weights.
         path: a file written by `torch.save`.
+        what: the model's name, for errors.
         key: where in the file's dictionary the state dict lies; empty where it is the whole file.
 
     Raises:
-        WeightsError: the file is absent, damaged, or holds other entries or shapes than the network has.
+        WeightsError: the file is absent, damaged, or holds no such dictionary.
     """
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(content[key] if key else content)
+        return dict(content[key] if key else content)
     except Exception as error:  # a damaged file makes torch raise almost anything
-        reason = " ".join(str(error).split())[:300]
-        raise WeightsError(
-            f"{path} holds no weights of {type(network).__name__} ({type(error).__name__}: {reason}). Fetch the file again."
-        ) from error
+        raise _unfit(path, what, error) from error
+
+
+def fill(network: Network, weights: dict[str, Tensor], path: Path) -> Network:
+    """Fill a network, strictly, and make it ready to judge on the processor.
+
+    Args:
+        network: receives the weights.
+        weights: a state dict.
+        path: where it was read, for errors.
+
+    Raises:
+        WeightsError: there are other entries or shapes than the network has.
+    """
+    try:
+        network.load_state_dict(weights)
+    except Exception as error:
+        raise _unfit(path, type(network).__name__, error) from error
     return network.eval().requires_grad_(False)
+
+
+def load_into(network: Network, path: Path, key: str = "") -> Network:
+    """`read_weights`, then `fill`.
+
+    Raises:
+        WeightsError: the file does not hold what the network has.
+    """
+    return fill(network, read_weights(path, type(network).__name__, key), path)
+
+
+def _unfit(path: Path, what: str, error: Exception) -> WeightsError:
+    reason = " ".join(str(error).split())[:300]
+    return WeightsError(f"{path} holds no weights of {what} ({type(error).__name__}: {reason}). Fetch the file again.")
 
 
 def load_published(kind: Any, folder: Path, what: str) -> Any:

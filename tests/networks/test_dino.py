@@ -66,3 +66,36 @@ def test_the_names_of_the_published_checkpoint_are_understood(model, tmp_path):
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     loaded = load_dino(tmp_path).model.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("heads", [2, 3])
+def test_files_of_torch_hub_load_and_tell_their_size(tmp_path, heads):
+    """The names of torch hub, from transformers' ones: queries, keys and values are one matrix there."""
+    torch.manual_seed(heads)
+    width = 64 * heads
+    config = Dinov2Config(image_size=56, hidden_size=width, num_hidden_layers=2, num_attention_heads=heads, mlp_ratio=2)
+    model = Dinov2Model(config).eval()
+    own = model.state_dict()
+    published = {
+        "cls_token": own["embeddings.cls_token"],
+        "mask_token": own["embeddings.mask_token"],
+        "pos_embed": own["embeddings.position_embeddings"],
+    }
+    names = {"embeddings.patch_embeddings.projection": "patch_embed.proj", "layernorm": "norm", "encoder.layer": "blocks"}
+    names |= {"attention.o_proj": "attn.proj", "layer_scale1.lambda1": "ls1.gamma", "layer_scale2.lambda1": "ls2.gamma"}
+    for name, value in own.items():
+        if "attention.q_proj" in name:
+            joined = torch.cat([own[name.replace("q_proj", f"{part}_proj")] for part in "qkv"])
+            published[name.replace("encoder.layer", "blocks").replace("attention.q_proj", "attn.qkv")] = joined
+        elif not name.startswith(("embeddings.cls", "embeddings.mask", "embeddings.pos")) and "k_proj" not in name and "v_proj" not in name:
+            for long, short in names.items():
+                name = name.replace(long, short)
+            published[name] = value
+    torch.save(published, tmp_path / "dinov2.pth")
+    loaded = load_dino(tmp_path / "dinov2.pth")
+    images = prepare_images(torch.randint(0, 256, (1, 28, 42, 3), dtype=torch.uint8))
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), DinoKeys(model)(images))
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match=r"other\.pth"):
+        load_dino(tmp_path / "other.pth")

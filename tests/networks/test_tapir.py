@@ -40,7 +40,7 @@ def test_it_has_the_published_size(network):
 def test_chunks_of_points_give_what_all_together_give(network, frames, queries):
     together = finish(network.track(frames[:4], queries[:2]))
     shares = list(network.track(frames[:2], queries[:2], memory_bytes=1))
-    assert shares == [0.5, 1.0]
+    assert shares == pytest.approx([0.2, 0.6, 1.0])  # the features, then a point at a time
     assert together.positions.shape == (4, 2, 2) and together.occlusion.shape == together.distance.shape == (4, 2)
     assert close(finish(network.track(frames[:4], queries[:2], memory_bytes=BYTES_PER_TOKEN * 4)), together)
 
@@ -55,7 +55,7 @@ def test_features_of_each_frame_are_computed_once(network, frames, queries, monk
 
     monkeypatch.setattr(Tapir, "features", counted)
     finish(network.track(frames[:6], queries[:2], memory_bytes=6 * BYTES_PER_TOKEN))  # a point at a time
-    assert seen == [6]
+    assert sum(seen) == 6
     seen.clear()
     finish(network.track(frames, queries, window=8, overlap=4))
     assert sum(seen) == 20 + 2  # and frames 9 and 17 once more, because points start there
@@ -93,6 +93,20 @@ def test_reduced_precision_stays_near(network, frames, queries):
     assert rough.positions.dtype == torch.float32
     moved = (rough.positions - exact.positions).abs()
     assert 0 < moved.median() < 0.2  # a maximum may flip between cells that fit equally well, but most points stay
+
+
+def test_progress_is_told_every_few_frames_and_never_falls(network, frames, queries):
+    shares = list(network.track(frames, queries[:1], window=12, overlap=6))
+    assert shares == sorted(shares) and shares[-1] == 1 and len(shares) > 6
+
+
+def test_plain_tapir_loads_too_and_does_without_the_extra_layers(tmp_path, frames, queries):
+    torch.manual_seed(1)
+    plain = Tapir(boots=False).eval()
+    assert len(plain.state_dict()) == 218 - 30 and plain.torch_pips_mixer.linear.in_features == 4 + 384 + 2 * 49
+    torch.save(plain.state_dict(), tmp_path / "tapir_checkpoint_panning.pt")
+    loaded = load_tapir(tmp_path / "tapir_checkpoint_panning.pt")
+    assert close(finish(loaded.track(frames[:2], queries[:2])), finish(plain.track(frames[:2], queries[:2])), 0)
 
 
 def test_it_refines_four_times(network, frames, queries):
