@@ -72,7 +72,7 @@ class AnnotatedSequence:
             DataError: a file cannot be read, or differs in size.
         """
         if self.background_by_colour:
-            colours = _stack([frame.files[0] for frame in self.frames], _read_rgb)
+            colours = _stack([frame.files[0] for frame in self.frames], read_rgb)
             black = ~colours.any(axis=-1)
             # 250: what the published evaluation takes for white
             return np.asarray(~black if black.any() else ~(colours > 250).all(axis=-1))
@@ -130,7 +130,7 @@ def read_ids(path: Path) -> UInt8:
     Raises:
         DataError: it cannot be read or holds colours instead of ids.
     """
-    pixels = _read(path)
+    pixels = read_pixels(path)
     if pixels.ndim != 2 or pixels.max(initial=0) > 255:
         raise DataError(
             f"{path} is no image of object ids but {pixels.dtype} of shape {pixels.shape}. Save ids as a palette or 8-bit grey PNG."
@@ -144,17 +144,26 @@ def read_foreground(path: Path) -> Bool:
     Raises:
         DataError: it cannot be read.
     """
-    pixels = _read(path)
+    pixels = read_pixels(path)
     return pixels > 0 if pixels.ndim == 2 else np.asarray((pixels[..., :3] > 0).any(axis=-1))
 
 
-def _read(path: Path) -> npt.NDArray[Any]:
-    """The stored numbers: palette indices, grey values, or (H, W, 3 or 4) colours."""
+def read_pixels(path: Path) -> npt.NDArray[Any]:
+    """The stored numbers of a mask: palette indices, grey values, or (H, W, 3 or 4) colours.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     with _opened(path) as image:
         return np.asarray(image if image.mode in ("P", "L", "1", "I", "I;16", "RGB", "RGBA") else image.convert("RGB"))
 
 
-def _read_rgb(path: Path) -> UInt8:
+def read_rgb(path: Path) -> UInt8:
+    """(H, W, 3) RGB of a picture or a mask in colours.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     with _opened(path) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -165,9 +174,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError as error:
-        raise DataError(f"There is no mask {path}. Restore it or take its sequence off the list.") from error
+        raise DataError(f"There is no file {path}. Restore it or take its sequence off the list.") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"The mask {path} cannot be read: {error}. Copy or compute it again.") from error
+        raise DataError(f"{path} cannot be read: {error}. Copy or compute it again.") from error
 
 
 def _stack(files: Sequence[Path], read: Callable[[Path], npt.NDArray[Any]]) -> npt.NDArray[Any]:

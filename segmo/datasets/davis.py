@@ -6,15 +6,24 @@ are in `JPEGImages/480p`, lists of sequences in `ImageSets`. https://davischalle
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from segmo.datasets.annotations import AnnotatedFrame, AnnotatedSequence, first_with_sequences, image_files, mask_files, subfolders
+from segmo.datasets.clips import Expected, SequenceClip, sequence_clips
 from segmo.errors import DataError
 
 VOID_ID = 255
 """Id of pixels that do not count in the unsupervised annotations of DAVIS 2017."""
 PLACES = ("Annotations/480p", "Annotations_unsupervised/480p", "480p", "")
 """Where annotations lie below a folder that the user names."""
+
+EXPECTED = Expected(
+    "DAVIS 2016 and 2017",
+    """SRC/JPEGImages/480p/<sequence>/00000.jpg
+SRC/Annotations/480p/<sequence>/00000.png            (or Annotations_unsupervised/480p)""",
+    "https://davischallenge.org (TrainVal, 480p)",
+)
 
 
 def annotation_root(root: Path, *, unsupervised: bool = False) -> Path:
@@ -43,3 +52,14 @@ def open_sequence(annotations: Path, name: str, images: Path | None = None) -> A
     frames = tuple(AnnotatedFrame(stem, (path,)) for stem, path in files.items())
     beside = annotations.parent.parent / "JPEGImages" / annotations.name
     return AnnotatedSequence(name, frames, image_files([images / name] if images else [beside / name]))
+
+
+def clips(root: Path) -> tuple[SequenceClip, ...]:
+    """All sequences, by name, with all annotated objects taken for moving; void pixels of the unsupervised annotations are not.
+
+    Raises:
+        DataError: there is none, or one lacks its pictures.
+    """
+    found = sequence_clips(root, EXPECTED, annotation_root, sequence_names, open_sequence)
+    void = VOID_ID if "unsupervised" in annotation_root(root).as_posix() else None
+    return tuple(dataclasses.replace(clip, void_id=void) for clip in found)

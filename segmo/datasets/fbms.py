@@ -18,10 +18,17 @@ from segmo.datasets.annotations import (
     mask_files,
     subfolders,
 )
+from segmo.datasets.clips import Expected, SequenceClip, sequence_clips
 from segmo.errors import DataError
 
 MASKS = "GroundTruth"
 _PLACES = ("Testset", "Annotations", "")
+EXPECTED = Expected(
+    "FBMS-59",
+    """SRC/Testset/<sequence>/<sequence>_0001.jpg
+SRC/Testset/<sequence>/GroundTruth/<sequence>_0001_gt.ppm        (or .pgm, .bmp, .png, of some frames)""",
+    "https://lmb.informatik.uni-freiburg.de/resources/datasets/moseg.en.html",
+)
 
 
 def annotation_root(root: Path) -> Path:
@@ -59,3 +66,12 @@ def open_sequence(annotations: Path, name: str, images: Path | None = None) -> A
     beside = [own, annotations.parent / "JPEGImages" / name] if folder != own else [annotations.parent / "JPEGImages" / name]
     pictures = image_files([images / name] if images else beside)
     return AnnotatedSequence(name, tuple(frames[number] for number in sorted(frames)), pictures, background_by_colour=True)
+
+
+def clips(root: Path) -> tuple[SequenceClip, ...]:
+    """All sequences, by name, with their annotated frames.
+
+    Raises:
+        DataError: there is none, or one lacks its pictures.
+    """
+    return sequence_clips(root, EXPECTED, annotation_root, sequence_names, open_sequence)

@@ -8,9 +8,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from segmo.datasets.annotations import AnnotatedFrame, AnnotatedSequence, first_with_sequences, image_files, mask_files, subfolders
+from segmo.datasets.clips import Expected, SequenceClip, sequence_clips
 from segmo.errors import DataError
 
 _PLACES = ("GroundTruth", "")
+EXPECTED = Expected(
+    "SegTrackv2",
+    """SRC/JPEGImages/<sequence>/<frame>.png
+SRC/GroundTruth/<sequence>/<frame>.png                 (or GroundTruth/<sequence>/<object>/<frame>.png)""",
+    "https://web.engr.oregonstate.edu/~lif/SegTrack2/dataset.html",
+)
 
 
 def annotation_root(root: Path) -> Path:
@@ -45,3 +52,12 @@ def open_sequence(annotations: Path, name: str, images: Path | None = None) -> A
     frames = tuple(AnnotatedFrame(stem, tuple(files[stem] for files in objects)) for stem in objects[0])
     beside = annotations.parent / "JPEGImages" / name
     return AnnotatedSequence(name, frames, image_files([images / name] if images else [beside]))
+
+
+def clips(root: Path) -> tuple[SequenceClip, ...]:
+    """All sequences, by name, with their objects joined.
+
+    Raises:
+        DataError: there is none, or one lacks its pictures.
+    """
+    return sequence_clips(root, EXPECTED, annotation_root, sequence_names, open_sequence)
