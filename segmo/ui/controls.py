@@ -9,8 +9,11 @@ from typing import Any
 import gradio as gr
 
 from segmo.errors import SettingsError
-from segmo.settings import Option, Settings, iter_options, with_values
+from segmo.settings import Correction, Option, Settings, iter_options, with_values
+from segmo.ui import text
 
+CLICKS = "clicks"
+"""API name of the corrections: one text of FRAME,X,Y,+ and FRAME,X,Y,-, with spaces between them."""
 AUTO = "auto"
 """Value, as on the command line, of an option that is left to segmo."""
 SLIDER_STEPS = 250
@@ -28,6 +31,7 @@ def build_controls(preset: str) -> dict[str, gr.components.Component]:
     controls = _place([option for option in options if not option.advanced], preset)
     with gr.Accordion("Advanced", open=False):
         controls |= _place([option for option in options if option.advanced], preset)
+        controls[CLICKS] = gr.Textbox("", label=text.CLICKS_LABEL, info=text.CLICKS_HELP, max_lines=3, elem_id=f"setting-{CLICKS}")
     return controls
 
 
@@ -37,7 +41,17 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: a value is of the wrong kind or out of range.
     """
-    return with_values(Settings(), {option.path: _parsed(option, values.get(name(option))) for option in iter_options()})
+    parsed = {option.path: _parsed(option, values.get(name(option))) for option in iter_options()}
+    return with_values(Settings(), {**parsed, ("masks", "corrections"): parse_clicks(values.get(CLICKS))})
+
+
+def parse_clicks(clicks: str | None) -> tuple[Correction, ...]:
+    """The corrections in a text as `CLICKS` has it.
+
+    Raises:
+        SettingsError: one cannot be read.
+    """
+    return tuple(map(Correction.parse, (clicks or "").split()))
 
 
 def _parsed(option: Option, value: Any) -> Any:
@@ -58,6 +72,7 @@ def _parsed(option: Option, value: Any) -> Any:
 def values_of(settings: Settings) -> dict[str, Any]:
     """The controls' values by API name: the inverse of `settings_from`."""
     values = {name(option): _value(settings, option.path) for option in iter_options()}
+    values |= {CLICKS: " ".join(map(str, settings.masks.corrections))}
     return {key: AUTO if value is None else value for key, value in values.items()}
 
 
@@ -72,12 +87,15 @@ def command_line(clip: str, settings: Settings) -> str:
             words.append(option.flag if value else "--no-" + option.flag.removeprefix("--"))
         else:
             words.append(f"{option.flag} {value:g}" if isinstance(value, float) else f"{option.flag} {value}")
+    words += [f"--click {correction}" for correction in settings.masks.corrections]
     return " ".join(words)
 
 
 def client_snippet(settings: Settings) -> str:
     """The Python that repeats a run through the app's API."""
     values = {name(option): _value(settings, option.path) for option in iter_options() if _value(settings, option.path) != option.default}
+    if settings.masks.corrections:
+        values[CLICKS] = values_of(settings)[CLICKS]
     changed = "".join(f", {key}={value!r}" for key, value in values.items())
     return (
         "from gradio_client import Client, handle_file\n\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
+from segmo.settings import Correction
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
 from segmo.ui.edits import ObjectEdits, apply_edits, default_name
 from segmo.ui.parts import VIEW_FOLDER, MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
@@ -30,6 +31,8 @@ BINS = 40
 MAX_POINTS, MAX_POINT_FRAMES = 700, 10
 NO_EDITS = ObjectEdits()
 QUERY_COLOUR = (255, 176, 32)
+CLICK_COLOURS = {True: (0, 120, 255), False: (225, 60, 20)}
+WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def draw_original(canvas: Canvas) -> ResultPart:
     """The clip as it was sampled, to play beside the result."""
     hw = fit_side(canvas.clip.hw, RESULT_SIDE_PX)
     name = _video(canvas, "original", lambda t: resize_image(canvas.clip.frames[t], hw))
-    return ResultPart(original=name, frame_count=len(canvas.clip), width=hw[1], height=hw[0])
+    indices = canvas.clip.source_indices.tolist()
+    return ResultPart(original=name, frame_count=len(canvas.clip), width=hw[1], height=hw[0], source_indices=indices)
 
 
 def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
@@ -173,7 +177,8 @@ def draw_result(canvas: Canvas, original: ResultPart, found: ObjectMasks, edits:
     labels = resize_labels(masks.labels, hw)
     name = _video(canvas, "overlay", lambda t: render.overlay(resize_image(canvas.clip.frames[t], hw), labels[t], tags=True))
     notes = () if found.nothing_moves else found.notes
-    return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], _objects(found, edits), edits.to_dict())
+    objects, indices = _objects(found, edits), original.source_indices
+    return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], objects, edits.to_dict(), indices)
 
 
 def _objects(found: ObjectMasks, edits: ObjectEdits) -> list[MovingObject]:
@@ -186,6 +191,20 @@ def _objects(found: ObjectMasks, edits: ObjectEdits) -> list[MovingObject]:
         seen, area, name = int(visible.sum()), float(areas[visible, identity].mean()), edits.names.get(identity, default_name(identity))
         rows.append(MovingObject(identity, colour, score, seen, area, name, identity not in edits.off))
     return rows
+
+
+def mark_clicks(picture: UInt8, corrections: Iterable[Correction]) -> None:
+    """Draw clicks into an (H, W, 3) picture: a blue disc with a plus for what moves, a red one with a minus for what does not."""
+    height, width = picture.shape[:2]
+    radius = max(7, round(0.022 * min(height, width)))
+    arm, thick = round(0.55 * radius), max(2, radius // 4)
+    for correction in corrections:
+        x, y = round(correction.x * width - 0.5), round(correction.y * height - 0.5)
+        cv2.circle(picture, (x, y), radius + 2, WHITE, -1, cv2.LINE_AA)
+        cv2.circle(picture, (x, y), radius, CLICK_COLOURS[correction.moves], -1, cv2.LINE_AA)
+        cv2.line(picture, (x - arm, y), (x + arm, y), WHITE, thick)
+        if correction.moves:
+            cv2.line(picture, (x, y - arm), (x, y + arm), WHITE, thick)
 
 
 def _video(canvas: Canvas, name: str, draw: Callable[[int], npt.NDArray[np.uint8]]) -> str:

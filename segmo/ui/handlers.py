@@ -21,7 +21,7 @@ import gradio as gr
 from segmo.errors import DataError, InputError, SettingsError
 from segmo.settings import Settings
 from segmo.ui import cost, panels, parts, text
-from segmo.ui.controls import settings_from, values_of
+from segmo.ui.controls import CLICKS, settings_from, values_of
 from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
 from segmo.ui.gpu import run_stages
 from segmo.ui.limits import Limits
@@ -55,13 +55,14 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     try:
         poster, facts = preview(Path(clip), settings_from(values))
     except Exception as error:
-        return {**nothing, "clip_note": _problem(error)}
+        return {**nothing, "clip_note": problem(error)}
     return {**nothing, "poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
 
 
 def no_clip() -> Updates:
-    """Nothing of the visitor's own on the page."""
-    return {"poster": gr.update(value=None, visible=False), "player": gr.update(value=None, visible=False), "clip_note": ""}
+    """Nothing of the visitor's own on the page; clicks on an earlier clip mean nothing on the next."""
+    hidden = {"poster": gr.update(value=None, visible=False), "player": gr.update(value=None, visible=False)}
+    return {**hidden, "clip_note": "", CLICKS: ""}
 
 
 def describe(clip: Path | None, values: Mapping[str, Any]) -> Updates:
@@ -77,7 +78,7 @@ def drop(upload: str | None, values: Mapping[str, Any]) -> Iterator[Updates]:
     if upload and Path(upload).suffix.lower() == ".json":
         yield {"upload": None, **restore(Path(upload))}
         return
-    first = {**inspect(upload, values), "example": None}  # which clip Run takes must be plain to see
+    first = {**inspect(upload, values), "example": None, "correct": gr.update(visible=False)}  # which clip Run takes must be plain to see
     yield first
     if upload is None or not first["poster"]["visible"]:
         return
@@ -99,7 +100,7 @@ def restore(path: Path) -> Updates:
     try:
         settings = settings_of_record(path)
     except SettingsError as error:
-        return {"clip_note": _problem(error)}
+        return {"clip_note": problem(error)}
     return {**values_of(settings), "clip_note": panels.message("info", "Settings restored.", text.SETTINGS_RESTORED)}
 
 
@@ -143,7 +144,7 @@ def stand_in_line(clip: Path | None = None, values: Mapping[str, Any] | None = N
             check_clip(clip, settings_from(values or {}), limits)
         except Exception as error:
             progress = Progress().fail()
-            page = {"steps": progress.to_html(), "progress": progress, "message": _problem(error)}
+            page = {"steps": progress.to_html(), "progress": progress, "message": problem(error)}
             return {**page, "allowed": False, **buttons(running=False)}
     return {"message": panels.message("info", "Starting.", text.IN_LINE), "allowed": True, **buttons(running=True)}
 
@@ -163,7 +164,7 @@ def run(clip: Path | None, values: Mapping[str, Any], *, stages: Pipeline = run_
     try:
         yield from fill(page, clip, settings_from(values), stages)
     except Exception as error:
-        yield {**page.fail(), "message": _problem(error)}
+        yield {**page.fail(), "message": problem(error)}
 
 
 def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:
@@ -200,7 +201,7 @@ def edit_objects(result: str, listed: str, *, stages: Pipeline = run_stages) -> 
         page = Translator(new_result())
         yield from _redrawn(page, directory, source, edits, stages)
     except Exception as error:
-        yield {"message": _problem(error)}
+        yield {"message": problem(error)}
         return
     yield {**open_result(page.directory), "message": panels.message("info", "Applied.", text.APPLIED)}
 
@@ -339,7 +340,8 @@ def _answer(stage: str, fraction: float) -> Answer:
     return None, None, {"stage": stage, "fraction": round(fraction, 3)}
 
 
-def _problem(error: Exception) -> str:
+def problem(error: Exception) -> str:
+    """A box that says what happened and what to do."""
     return panels.message("error", *_words(error))
 
 

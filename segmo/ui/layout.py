@@ -10,6 +10,7 @@ import gradio as gr
 from segmo.ui import handlers, panels, text
 from segmo.ui.api import add_api
 from segmo.ui.controls import build_controls
+from segmo.ui.correcting import connect_correcting, place_correcting
 from segmo.ui.events import Components, Page, connect
 from segmo.ui.examples import Example
 from segmo.ui.limits import Limits
@@ -30,7 +31,9 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
                 parts, controls = _build_panel(preset, examples, limits)
             with gr.Column(elem_id="result-column"):
                 parts |= _build_result(start)
-        connect(Page(app, parts, controls, examples, limits))
+        page = Page(app, parts, controls, examples, limits)
+        connect(page)
+        connect_correcting(page)
         add_api(controls, limits, VIDEO_TYPES)
     return app
 
@@ -84,6 +87,7 @@ def _build_result(start: Updates) -> Components:
                 if name == "result":
                     parts["apply_objects"] = gr.Button("Apply the list to video and files", size="sm", elem_id="apply-objects")
                     parts["listed"] = gr.Textbox(visible=False)
+                    parts |= place_correcting({name: given(name) for name in ("correct", "correct_frame")})
     return parts
 
 

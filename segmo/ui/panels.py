@@ -49,6 +49,8 @@ def show(name: str, part: Part, directory: Path) -> Updates:
         assert isinstance(part, RunPart)
         updates = {"record": _record(part)}
     shown: Updates = {slot: gr.update(value=value or None, visible=bool(value)) for slot, value in updates.items()}
+    if isinstance(part, ResultPart):
+        shown |= correct(part)
     shown[f"{name}_note"] = note(text.ABOUT[name], part.facts, part.notes)
     return shown
 
@@ -59,7 +61,18 @@ def clear() -> Updates:
     for name, slots in CONTENT.items():
         updates[f"{name}_note"] = f'<p class="about waiting-note">{escape(text.WAITING[name])}</p>'
         updates.update({slot: gr.update(value=None, visible=False) for slot in slots})
-    return updates
+    return {**updates, "correct": gr.update(visible=False, open=False)}
+
+
+def correct(part: ResultPart, frame: int | None = None) -> Updates:
+    """The place for corrections by clicks, closed unless a frame to show is given; its picture comes when it is opened."""
+    count = part.frame_count if part.overlay else 0
+    at = min(count // 2 if frame is None else frame, max(count - 1, 0))
+    return {
+        "correct": gr.update(visible=count > 0, open=frame is not None),
+        "correct_frame": gr.update(maximum=max(count - 1, 1), value=at, visible=count > 1),
+        "correct_picture": None,
+    }
 
 
 def note(about: str, facts: Sequence[str], notes: Sequence[str]) -> str:

@@ -88,6 +88,8 @@ class ResultPart(Part):
     objects: Sequence[MovingObject] = ()
     edits: Mapping[str, Any] = field(default_factory=dict)
     """What the visitor changed in the list, as `ObjectEdits.to_dict` gives it."""
+    source_indices: Sequence[int] = ()
+    """Index of each frame in the source; empty where every frame of the source is used."""
 
 
 @dataclass(frozen=True)

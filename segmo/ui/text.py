@@ -79,6 +79,17 @@ NOTHING_MOVES = (
     "or allow more frames."
 )
 
+CLICKS_LABEL = "Corrections"
+CLICKS_HELP = "What your clicks on the result said: frame, place, + for moves, - for does not. A new clip empties it."
+CORRECT_TITLE = "Correct by clicking"
+CORRECT_HELP = (
+    "Choose a frame and click on what moves too, or on what does not. Apply makes the masks again, on all frames, and nothing else. "
+    "Without a mouse, write the clicks into Corrections, under Advanced in the settings."
+)
+CORRECT_MODES = {"+": "This moves too", "-": "This does not"}
+NO_CLICKS = "No clicks yet."
+CORRECTED_TITLE = "Corrected."
+NOT_KEPT = "This result's clip is no longer kept. Press Run first; then clicks can be applied."
 NOT_YOURS = "This list belongs to an example, or to a result that is no longer kept. Press Run first; then the list can be changed."
 APPLIED = "Video, masks and files now have the objects as listed, under a link of their own."
 LIVE_TITLE = "What would move at another threshold"
@@ -104,6 +115,12 @@ def upload_title(upload_mb: int, clip_seconds: int, frames: int) -> str:
     """Above the drop zone: what may be dropped, and how much of it."""
     kinds = f"MP4, MOV, WebM, MKV, GIF and more, up to {upload_mb} MB. A run uses at most {clip_seconds} s and {frames} frames of it."
     return f'<p class="upload-title">Your video<span>{kinds} Drop a run.json to get its settings back.</span></p>'
+
+
+def corrected(computed: list[str]) -> str:
+    """After corrections: which steps ran."""
+    steps = " and ".join(STAGES[name].lower() for name in computed)
+    return f"Computed: {steps}. Everything else came from the cache. The list of objects starts anew, and the result has a link of its own."
 
 
 def problem(error: BaseException) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,14 @@ def shown(directory: Path | None) -> Updates:
 class Translator:
     """What one run needs to remember from one event to the next."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kept: Mapping[str, Part] | None = None) -> None:
+        """`kept` are the parts of an earlier run that differs in its masks only: nothing else is drawn again."""
         self.directory = directory
+        self._redraws = ("masks",) if kept else ("frames", "depth", "tracks", "features", "motion", "masks")
         self.stride = 1
         """Query-frame stride of the run."""
         self.progress = Progress()
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, Part] = dict(kept or {})
         self._canvas: Canvas | None = None
         self._tracks: Tracks | None = None
         self._began = self._files_began = self._shown_at = time.perf_counter()
@@ -111,10 +113,13 @@ class Translator:
 
         if stage == "frames":
             self._canvas = drawing.open_canvas(self.directory, product)
+        assert self._canvas is not None, "frames come first"
+        if stage not in self._redraws:
+            return
+        if stage == "frames":
             yield "frames", drawing.draw_frames(self._canvas, query_frames(len(product), self.stride))
             yield "result", drawing.draw_original(self._canvas)
-        assert self._canvas is not None, "frames come first"
-        if stage == "depth":
+        elif stage == "depth":
             yield "depth", drawing.draw_depth(self._canvas, product)
         elif stage == "tracks":
             self._tracks = product

@@ -158,7 +158,8 @@ def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
 
 
 def test_every_flag_reaches_its_setting():
-    text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25 --click 12,0.5,1,-"
+    text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25 "
+    text += "--click 12,0.5,1,-"
     settings = settings_from(build_parser().parse_args(["run", "clip.mp4", *text.split()]))
     assert settings.to_dict() == {
         "preset": "lite",

@@ -114,4 +114,4 @@ def test_what_is_within_the_limits_may_run(clip_file: Path) -> None:
 
 def test_settings_are_kept_as_plain_values(finished: dict[str, Any]) -> None:
     view = json.loads((results.results_directory() / finished["shown"] / "view.json").read_text())
-    assert view["parts"]["run"]["settings"] == settings_from(VALUES).to_dict()
+    assert Settings.from_dict(view["parts"]["run"]["settings"]) == settings_from(VALUES)
