@@ -1,17 +1,20 @@
-"""`python -m segmo data synthetic OUT` and `python -m segmo data examples OUT`."""
+"""`python -m segmo data KIND`: renders scenes, or turns a published data set into the folder layout of training."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-_DESCRIPTION = """synthetic: random scenes with exact ground truth, in the layout of DAVIS. examples: the clips of examples/,
-rebuilt from their scenarios. scenario: one hand-written scene as a viewable clip, with its ground truth."""
+_PUBLISHED = ("kubric", "dynamic-replica", "hoi4d", "waymo", "davis")
+_DESCRIPTION = """kubric, dynamic-replica, hoi4d, waymo, davis: the published data set SRC as pictures and masks of what moves,
+in the folder layout that `prepare` and `train` read; SRC is left as it is, and what is already in DST is kept. synthetic: random
+scenes with exact ground truth, in the layout of DAVIS. examples: the clips of examples/, rebuilt from their scenarios. scenario: one
+hand-written scene as a viewable clip, with its ground truth."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `data` and its kinds."""
-    parser = subparsers.add_parser("data", help="render scenes with exact ground truth, or the example clips", description=_DESCRIPTION)
+    parser = subparsers.add_parser("data", help="render scenes, or convert published data sets for training", description=_DESCRIPTION)
     kinds = parser.add_subparsers(dest="kind", title="kinds", metavar="KIND", required=True)
     synthetic = kinds.add_parser("synthetic", help="a data set of random scenes", allow_abbrev=False)
     synthetic.add_argument("out", type=Path, metavar="OUT", help="folder to write to; scenes already there are kept")
@@ -30,12 +33,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     scenario.add_argument("name", metavar="NAME", help="two_crossing, parallax_static, ...; an unknown name lists all")
     scenario.add_argument("out", type=Path, metavar="OUT", help="folder to write to")
     scenario.add_argument("--preview", action="store_true", help="also write an mp4 with the ground truth beside it")
+    for name in _PUBLISHED:
+        published = kinds.add_parser(name, help=f"convert {name} for training", allow_abbrev=False)
+        published.add_argument("source", type=Path, metavar="SRC", help="the published data set; a wrong folder tells what is expected")
+        published.add_argument("target", type=Path, metavar="DST", help="folder to write to")
+        published.add_argument("--workers", type=int, default=2, metavar="N", help="clips at a time (default: 2)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render, and say what was written."""
+    """Render or convert, and say what was written."""
     if args.kind == "synthetic":
         return _synthetic(args)
+    if args.kind in _PUBLISHED:
+        return _convert(args)
     from segmo.synthetic import render_clip
     from segmo.synthetic.dataset import write_scene
     from segmo.synthetic.examples import write_examples
@@ -71,3 +81,20 @@ def _synthetic(args: argparse.Namespace) -> int:
             progress.update(task, completed=fraction)
     print(f"{args.scenes} scenes are in {args.out}.")
     return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    """Returns 2 if a clip is incomplete."""
+    import sys
+
+    from segmo.cli.main import BAD_INPUT, DONE
+    from segmo.cli.progress import run_with_bar
+    from segmo.datasets.catalogue import find_data_set
+    from segmo.datasets.convert import convert
+
+    done = run_with_bar("Clips", convert(find_data_set(args.kind), args.source, args.target, args.workers))
+    for failure in done.failures:
+        print(f"segmo: {failure}", file=sys.stderr)
+    print(f"{done.clips} clips are in {args.target}, {done.frames_written} frames of them new.", end="")
+    print(f" {len(done.failures)} clips could not be converted." if done.failures else "")
+    return BAD_INPUT if done.failures else DONE

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from segmo.pipeline import StageEvent
+    from segmo.types import Product, Steps
 
 
 class Reporter(Protocol):
@@ -138,3 +139,20 @@ class Bars:
 def reporter(*, as_json: bool, quiet: bool) -> Reporter:
     """The reporter that the flags ask for."""
     return JsonLines() if as_json else Quiet() if quiet else Bars()
+
+
+def run_with_bar(label: str, steps: Steps[Product]) -> Product:
+    """Run a job to its end behind one bar on standard error; returns what it returns."""
+    from contextlib import closing
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with closing(steps), Progress(console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal) as progress:
+        task = progress.add_task(label, total=1.0)
+        while True:
+            try:
+                progress.update(task, completed=next(steps))
+            except StopIteration as stop:
+                return stop.value
