@@ -8,8 +8,8 @@ Images are prepared as its image processor does with Pillow, written anew becaus
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import DepthAnythingForDepthEstimation
@@ -24,8 +24,9 @@ class DepthAnything(nn.Module):
     def __init__(self, model: DepthAnythingForDepthEstimation) -> None:
         super().__init__()
         self.model = model
-        self.side: int = model.config.backbone_config.image_size
-        self.patch: int = model.config.patch_size
+        config: Any = model.config
+        self.side = int(config.backbone_config.image_size)
+        self.patch = int(config.patch_size)
 
     def input_hw(self, hw: tuple[int, int]) -> tuple[int, int]:
         """Height and width at which a frame is looked at.
@@ -49,5 +50,4 @@ def load_depth_anything(folder: Path) -> DepthAnything:
     Raises:
         WeightsError: the folder holds no Depth Anything model.
     """
-    model: torch.nn.Module = load_published(DepthAnythingForDepthEstimation, folder, "Depth Anything")
-    return DepthAnything(model).eval()
+    return DepthAnything(load_published(DepthAnythingForDepthEstimation, folder, "Depth Anything")).eval()
