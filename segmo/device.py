@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from dataclasses import dataclass
@@ -64,6 +65,23 @@ def pick_device(requested: str = "auto", *, gpu_helps: bool = True) -> Device:
     return _cuda(torch, index, "it was asked for")
 
 
+def has_cuda() -> bool:
+    """Whether there is a GPU that torch can use; torch is imported only where an NVIDIA driver, or a ZeroGPU Space, makes it likely."""
+    if os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true") and not _has_driver():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _has_driver() -> bool:
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def free_memory() -> int:
     """Bytes of main memory that this process may still take: what the system has free, or its container allows, if less."""
     page = os.sysconf("SC_PAGE_SIZE")
@@ -85,7 +103,10 @@ def _cpu(why: str) -> Device:
 def _cuda(torch: Any, index: int, why: str) -> Device:
     # bfloat16 keeps float32's range; GPUs before compute capability 8 emulate it slowly
     precision = "bfloat16" if torch.cuda.get_device_capability(index)[0] >= 8 else "float16"
-    memory = int(torch.cuda.mem_get_info(index)[0])
+    try:
+        memory = int(torch.cuda.mem_get_info(index)[0])
+    except RuntimeError:  # on ZeroGPU, before a GPU is lent
+        memory = int(torch.cuda.get_device_properties(index).total_memory)
     name = torch.cuda.get_device_name(index)
     reason = f"Computing on {name} (cuda:{index}) in {precision} with {memory / 1e9:.1f} GB free, because {why}."
     return Device(f"cuda:{index}", precision, memory, reason)

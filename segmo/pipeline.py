@@ -26,8 +26,8 @@ from segmo.settings import Settings
 from segmo.stages import depth, features, flow, frames, masks, motion, tracks
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
 from segmo.video import content_hash
-from segmo.zoo.presets import find_preset
-from segmo.zoo.registry import ROLES, find
+from segmo.zoo.presets import models_of, within_preset
+from segmo.zoo.registry import find
 from segmo.zoo.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class StageEvent:
     """Since the stage started."""
     product: Any = None
     """What the stage made, with `cached` and `done`."""
+    note: str = ""
+    """What it is doing meanwhile, where that is not its own work: fetching weights."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,7 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """What run.json tells of a run beside what its products tell."""
-        preset = find_preset(self.settings.preset)
-        models = [asdict(find(role, preset.model(role))) for role in ROLES]
+        models = [asdict(find(role, name)) for role, name in models_of(self.settings).items()]
         stages = [asdict(stage) for stage in self.stages]
         return {"settings": self.settings.to_dict(), "stages": stages, "models": models, "warnings": list(self.warnings)}
 
@@ -220,12 +221,13 @@ class _Run:
     """One run in progress: the keys of all products, and the products made or read so far."""
 
     def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore, execute: Execute) -> None:
-        self.source, self.settings, self.cache, self.store, self.execute = source, settings, cache, store, execute
-        self.preset = find_preset(settings.preset)
+        self.source, self.settings, self.cache, self.store, self.execute = source, within_preset(settings), cache, store, execute
+        self.models = models_of(settings)
         self.problem = ""
         self.products: dict[str, Any] = {}
         self.records: list[StageRecord] = []
         self.keys = self._plan_keys()
+        self._fetched = False
         self._started: dict[str, float] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -264,13 +266,24 @@ class _Run:
             if self._read(task):
                 return True
             with _errors_named(task.stage):
+                yield from self._fetch_weights(task)
                 product = yield from self._compute(task)
                 self.products[task.name] = self.cache.put(self.keys[task.name], product)
                 self.problem = self.cache.problem or self.problem
         return False
 
+    def _fetch_weights(self, task: _Task) -> Generator[StageEvent, None, None]:
+        """Bring the weights into place for this product and, so that what is missing is told early, for all after it."""
+        if not task.role or self._fetched:
+            return
+        roles = dict.fromkeys(later.role for later in CHAIN[CHAIN.index(task) :] if later.role)
+        for fraction in self.store.fetch((role, self.models[role]) for role in roles):
+            seconds = time.perf_counter() - self._started[task.stage]
+            yield StageEvent(task.stage, "progress", 0.0, seconds, note=f"fetching weights, {fraction:.0%}")
+        self._fetched = True
+
     def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:
-        model = self.preset.model(task.role) if task.role else ""
+        model = self.models[task.role] if task.role else ""
         inputs = {name: self.products[name] for name in self._inputs(task) if name != "source"}
         job = Job(task.name, task.role, model, self.source, self.settings, inputs)
         with closing(self.execute(job, self.store)) as steps:
@@ -294,10 +307,10 @@ class _Run:
         return (*task.inputs, "flow") if self._needs_flow(task.role) and task.name != "labels" else task.inputs
 
     def _needs_flow(self, role: str) -> bool:
-        return role != "" and self.store.needs_flow(role, self.preset.model(role))
+        return role != "" and self.store.needs_flow(role, self.models[role])
 
     def _identity(self, task: _Task) -> str:
-        return self.store.identity(task.role, self.preset.model(task.role)) if task.role else ""
+        return self.store.identity(task.role, self.models[task.role]) if task.role else ""
 
 
 @contextmanager
@@ -310,6 +323,9 @@ def _errors_named(stage: str) -> Iterator[None]:
     except MemoryError as error:
         raise DeviceError(f"Stage {stage}: this machine ran out of memory. Use a smaller maximum side or fewer frames.") from error
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+            advice = "Use the preset paper-fast, a smaller maximum side or fewer frames, or --device cpu."
+            raise DeviceError(f"Stage {stage}: the GPU ran out of memory. {advice}") from error
         log.exception("Stage %s failed.", stage)
         what = f"Stage {stage} failed unexpectedly: {type(error).__name__}: {error}."
         raise SegmoError(f"{what} Try other settings, and report this as a bug with the clip and the command.") from error

@@ -15,7 +15,7 @@ from typing import Any
 
 from segmo.errors import SettingsError
 
-PRESETS = ("lite", "paper")
+PRESETS = ("lite", "paper", "paper-fast")
 
 
 def option(
@@ -167,6 +167,13 @@ class MotionSettings:
         step=0.01,
         flag="--threshold",
     )
+    always_moves: bool = option(
+        False,
+        "Always find motion",
+        "Never say that nothing moves, as the paper's published code never does; for comparison. Only with the automatic threshold.",
+        flag="--always-moves",
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         _check_ranges(self)
@@ -231,18 +238,52 @@ class MaskSettings:
         object.__setattr__(self, "corrections", tuple(map(_as_correction, self.corrections)))
 
 
+def _model(label: str, flag: str, *names: str) -> Any:
+    help = "Model of this stage alone, whatever the preset."
+    return option("preset", label, help, choices=("preset", "lite", *names), flag=flag, advanced=True)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A model for one stage alone, by its name in `segmo/zoo/registry.py`; "preset" leaves the choice to the preset."""
+
+    depth: str = _model("Depth model", "--depth-model", "depth-anything-v2-small", "depth-anything-v2-base", "depth-anything-v2-large")
+    tracks: str = _model("Tracks model", "--tracks-model", "bootstapir", "tapir", "cotracker3", "tapnet-deepmind")
+    features: str = _model("Features model", "--features-model", "dinov2-small", "dinov2-base", "dinov2-large")
+    motion: str = _model("Motion model", "--motion-model", "moseg")
+    masks: str = _model(
+        "Masks model",
+        "--masks-model",
+        "sam2-large",
+        "sam2.1-tiny",
+        "sam2.1-small",
+        "sam2.1-base-plus",
+        "sam2.1-large",
+        "edgetam",
+        "sam2-meta",
+    )
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
+
 @dataclass(frozen=True)
 class Settings:
     """All settings of a run. `preset` picks the model of every stage."""
 
     preset: str = option(
-        "lite", "Preset", "lite runs anywhere without a download; paper uses the published models.", choices=PRESETS, flag="--preset"
+        "lite",
+        "Preset",
+        "lite runs anywhere without a download; paper uses the published models; paper-fast uses smaller ones.",
+        choices=PRESETS,
+        flag="--preset",
     )
     frames: FrameSettings = field(default_factory=FrameSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
     tracks: TrackSettings = field(default_factory=TrackSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
 
     def __post_init__(self) -> None:
         _check_ranges(self)

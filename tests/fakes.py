@@ -97,7 +97,7 @@ CLASSES = {"flow": FakeFlow, "depth": FakeDepth, "tracks": FakeTracks, "features
 class FakeStore:
     """A ModelStore of the fakes; `calls` counts the work of the models, `loaded` names those that were asked for."""
 
-    def __init__(self, **replaced: type) -> None:
+    def __init__(self, device: str = "auto", **replaced: type) -> None:
         self.classes = {**CLASSES, **replaced}
         self.calls: Counter[str] = Counter()
         self.loaded: list[str] = []
@@ -107,6 +107,12 @@ class FakeStore:
 
     def needs_flow(self, role: str, name: str) -> bool:
         return getattr(self.classes[role], "needs_flow", False)
+
+    def uses_gpu(self, role: str, name: str) -> bool:
+        return False
+
+    def fetch(self, models: Any) -> Iterator[float]:
+        yield from ()
 
     def get(self, role: str, name: str) -> Any:
         self.loaded.append(role)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import threading
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from segmo.cache import StageCache
-from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError
+from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError, WeightsError
 from segmo.pipeline import STAGES, compute, run, segment
-from segmo.settings import Correction, FrameSettings, MaskSettings, MotionSettings, QuerySettings, Settings, TrackSettings
+from segmo.settings import Correction, FrameSettings, MaskSettings, ModelSettings, MotionSettings, QuerySettings, Settings, TrackSettings
 from segmo.types import finish
 
 SETTINGS = Settings(query=QuerySettings(stride=3))
@@ -204,9 +205,37 @@ def test_a_missing_source_names_the_first_stage(tmp_path, cache):
         segment(tmp_path / "nothing.mp4", cache=cache, store=fakes.FakeStore())
 
 
-def test_paper_preset_points_to_lite(source, cache):
-    with pytest.raises(SettingsError, match=r"'paper' cannot be used.*'lite'"):
-        segment(source, Settings(preset="paper"), cache=cache, store=fakes.FakeStore())
+def test_models_that_do_not_go_together_end_before_anything_runs(source, cache):
+    settings = dataclasses.replace(SETTINGS, models=ModelSettings(masks="lite", motion="moseg", features="dinov2-base"))
+    with pytest.raises(SettingsError, match=r"masks/lite works only with motion/lite"):
+        segment(source, settings, cache=cache, store=fakes.FakeStore())
+
+
+def test_weights_are_fetched_before_the_first_model_works(source, cache):
+    class Fetching(fakes.FakeStore):
+        def fetch(self, models):
+            assert not self.loaded
+            self.wanted = list(models)
+            yield 0.5
+
+    store = Fetching()
+    events = list(run(source, SETTINGS, cache=cache, store=store))
+    assert [event.note for event in events if event.note] == ["fetching weights, 50%"]
+    assert store.wanted == [(role, "lite") for role in ("flow", "depth", "tracks", "features", "motion", "masks")]
+    store = Fetching()
+    assert not any(event.note for event in run(source, SETTINGS, cache=cache, store=store)) and not hasattr(store, "wanted")
+
+
+def test_missing_weights_end_the_run_at_once(source, cache):
+    class Offline(fakes.FakeStore):
+        def fetch(self, models):
+            yield 0.0
+            raise WeightsError("Run `python -m segmo weights fetch paper`.")
+
+    store = Offline()
+    with pytest.raises(WeightsError, match=r"Stage \w+: Run `python -m segmo weights fetch paper`"):
+        segment(source, SETTINGS, cache=cache, store=store)
+    assert not store.loaded
 
 
 def test_results_do_not_need_a_cache(source, tmp_path):

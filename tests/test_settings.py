@@ -83,7 +83,7 @@ def test_settings_survive_json():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"frame": {}}, r"Unknown setting 'frame'\. Known are preset, frames, query, tracks, motion, masks\."),
+        ({"frame": {}}, r"Unknown setting 'frame'\. Known are preset, frames, query, tracks, motion, masks, models\."),
         ({"frames": {"maxframes": 3}}, r"Unknown setting frames\.maxframes\. Known are efficiency, max_frames, "),
         ({"query": {"stride": 0}}, r"Query-frame stride is 0"),
         ({"query": 3}, r"query is 3\. Give it as QuerySettings"),
@@ -124,4 +124,4 @@ def test_options_reach_every_setting_once_with_texts_for_people():
 def test_flags_are_those_of_the_command_line():
     flags = {option.flag for option in OPTIONS if option.flag}
     promised = {"--preset", "--stride", "--efficiency", "--max-frames", "--max-side", "--start", "--seconds", "--threshold", "--seed"}
-    assert flags == promised
+    assert flags == promised | {"--always-moves"} | {f"--{role}-model" for role in ("depth", "tracks", "features", "motion", "masks")}

@@ -39,16 +39,17 @@ def run(args: argparse.Namespace) -> int:
 
     from segmo.cache import StageCache
     from segmo.cli.progress import reporter
-    from segmo.cli.run import drain
+    from segmo.cli.run import drain, with_default_preset
     from segmo.device import pick_device
     from segmo.evaluation.benchmark import RECORD, REPORT, run_benchmark
-    from segmo.zoo.presets import find_preset
+    from segmo.zoo.presets import uses_weights
     from segmo.zoo.store import ModelStore
 
-    device = pick_device(args.device, gpu_helps=find_preset(settings.preset).uses_torch)
+    settings, reason = with_default_preset(args, settings)
+    device = pick_device(args.device, gpu_helps=uses_weights(settings))
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
-        report.say(device.reason)
-        steps = run_benchmark(args.davis, args.out, settings, sequences=args.sequences, cache=cache, store=ModelStore())
+        report.say(f"{reason} {device.reason}".strip())
+        steps = run_benchmark(args.davis, args.out, settings, sequences=args.sequences, cache=cache, store=ModelStore(args.device))
         benchmark = drain(steps, lambda event: report.event(*event))
     if args.json:
         print(json.dumps({"status": "finished", "out": str(args.out), **benchmark.to_dict()}))

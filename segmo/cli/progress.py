@@ -65,7 +65,8 @@ class JsonLines(Quiet):
 
     def event(self, clip: str, event: StageEvent) -> None:
         seconds = round(event.seconds, 3)
-        self._line(clip=clip, stage=event.stage, status=event.status, fraction=round(event.fraction, 4), seconds=seconds)
+        note = {"note": event.note} if event.note else {}
+        self._line(clip=clip, stage=event.stage, status=event.status, fraction=round(event.fraction, 4), seconds=seconds, **note)
 
     def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:
         self._line(clip=clip, status="finished", **values)
@@ -107,7 +108,7 @@ class Bars:
             self._progress = self._new_bars()
         if event.stage not in self._tasks:
             self._tasks[event.stage] = self._progress.add_task(f"{clip} {event.stage}", total=1.0, state="")
-        state = "from cache" if event.status == "cached" else f"{event.seconds:.1f} s"
+        state = event.note or ("from cache" if event.status == "cached" else f"{event.seconds:.1f} s")
         self._progress.update(self._tasks[event.stage], completed=event.fraction, state=state)
 
     def finished(self, clip: str, sentence: str, values: dict[str, Any]) -> None:

@@ -44,18 +44,22 @@ def run(args: argparse.Namespace) -> int:
         0 if all are done; 2 if those that failed all did so for bad input or settings; 1 otherwise.
     """
     settings = settings_from(args)  # wrong settings end here, before anything heavy is imported
+    settings, reason = with_default_preset(args, settings)
 
     from segmo.cache import StageCache
     from segmo.cli.main import DONE, FAILED, exit_code
     from segmo.cli.outputs import output_folder
     from segmo.cli.progress import reporter
+    from segmo.device import pick_device
     from segmo.errors import SegmoError
+    from segmo.zoo.presets import uses_weights
     from segmo.zoo.store import ModelStore
 
     codes, taken = [DONE], set[Path]()
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
-        report.say(_choices(args, settings))
-        store = ModelStore()
+        device = pick_device(args.device, gpu_helps=uses_weights(settings))
+        report.say(f"{reason} {device.reason}".strip())
+        store = ModelStore(args.device)
         for clip in dict.fromkeys(Path(os.path.abspath(path)) for path in args.clips):  # a link keeps its own name
             folder = output_folder(args.out, clip, taken)
             taken.add(folder)
@@ -67,14 +71,22 @@ def run(args: argparse.Namespace) -> int:
     return FAILED if FAILED in codes else max(codes)
 
 
-def _choices(args: argparse.Namespace, settings: Settings) -> str:
-    """Which preset and device are used, and why."""
-    from segmo.device import pick_device
-    from segmo.zoo.presets import default_preset, find_preset
+def with_default_preset(args: argparse.Namespace, settings: Settings) -> tuple[Settings, str]:
+    """The settings with the preset that suits this machine, where none was asked for, and why it is that one.
 
-    preset = find_preset(settings.preset)
-    device = pick_device(args.device, gpu_helps=preset.uses_torch)
-    return device.reason if gave_preset(args) else f"{default_preset()[1]} {device.reason}"
+    Raises:
+        SettingsError: the models that were asked for do not go together.
+    """
+    from segmo.settings import with_values
+    from segmo.zoo.presets import models_of
+    from segmo.zoo.store import default_preset
+
+    reason = ""
+    if not gave_preset(args):
+        name, reason = default_preset(args.device)
+        settings = with_values(settings, {("preset",): name})
+    models_of(settings)
+    return settings, reason
 
 
 def _run_clip(clip: Path, folder: Path, settings: Settings, report: Reporter, cache: StageCache, store: ModelStore) -> None:

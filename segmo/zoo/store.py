@@ -1,58 +1,170 @@
-"""Loads models when they are wanted and keeps them until they are freed."""
+"""Loads models when they are wanted and keeps as many as memory allows."""
 
 from __future__ import annotations
 
+import gc
 import importlib
+import importlib.util
 import logging
+import sys
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
-from segmo.zoo.registry import find
+from segmo.device import Device, has_cuda, pick_device
+from segmo.errors import SettingsError
+from segmo.types import Steps, finish
+from segmo.zoo import download
+from segmo.zoo.presets import LITE, PAPER, specs_of
+from segmo.zoo.registry import ModelSpec, find
 
 log = logging.getLogger(__name__)
 
+_SHARE = 0.9  # of the memory that is free before the first model: the rest is for what other libraries take
+
 
 class ModelStore:
-    """The loaded models, by role and name. Safe to share between threads."""
+    """The loaded models, by role and name. Safe to share between threads.
 
-    def __init__(self) -> None:
-        self._models: dict[tuple[str, str], Any] = {}
-        self._lock = threading.Lock()
+    A model that is freed while another thread works with it keeps its memory until that work is done.
+    """
+
+    def __init__(self, device: str = "auto", budget_bytes: int | None = None) -> None:
+        """
+        Args:
+            device: where models with weights compute: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
+            budget_bytes: memory that models may take together; None: what is free there when the first is loaded, less a reserve.
+        """
+        self._requested, self._budget = device, budget_bytes
+        self._device: Device | None = None
+        self._models: OrderedDict[tuple[str, str], Any] = OrderedDict()  # the least recently used first
+        self._lock = threading.RLock()
 
     @property
     def loaded(self) -> tuple[str, ...]:
-        """What is loaded at present, as `role/name`, in the order of loading."""
+        """What is loaded at present, as `role/name`, the least recently used first."""
         return tuple(f"{role}/{name}" for role, name in self._models)
 
     def identity(self, role: str, name: str) -> str:
-        """What names a model's weights and version in cache keys; known without loading the model."""
-        return str(_adapter(role, name).identity)
+        """What names a model's weights and version in cache keys; known without loading the model.
+
+        Raises:
+            WeightsError: a folder stands for the hub, and the weights are not in it.
+        """
+        spec, adapter = find(role, name), _adapter(role, name)
+        if spec.weights is None:
+            return str(adapter.identity)
+        if download.content_unknown(spec.weights):
+            finish(download.fetch(spec))
+        return f"{name}-{getattr(adapter, 'version', 1)}-{download.fingerprint(spec.weights)[:16]}"
 
     def needs_flow(self, role: str, name: str) -> bool:
         """Whether a model reads optical flow; known without loading it."""
         return bool(getattr(_adapter(role, name), "needs_flow", False))
 
+    def uses_gpu(self, role: str, name: str) -> bool:
+        """Whether a model computes on the GPU where there is one."""
+        return find(role, name).weights is not None
+
+    def fetch(self, models: Iterable[tuple[str, str]]) -> Steps[None]:
+        """Bring the weights of the given (role, name) into place; yields the share that is there, and nothing if all are.
+
+        Raises:
+            WeightsError: they cannot be fetched.
+        """
+        specs = [find(role, name) for role, name in models]
+        absent = [spec for spec in specs if spec.weights and download.state(spec.weights) != "ready"]
+        sizes = [max(spec.weights.size_bytes, 1) for spec in absent if spec.weights]
+        for index, spec in enumerate(absent):
+            for fraction in download.fetch(spec):
+                yield (sum(sizes[:index]) + sizes[index] * fraction) / sum(sizes)
+
     def get(self, role: str, name: str) -> Any:
         """The model, loaded now if it is not yet; it follows the Protocol of its role in `segmo/stages`.
 
         Raises:
-            SettingsError: there is no such model.
-            WeightsError: its weights are missing or corrupt.
+            SettingsError: there is no such model, or it needs a package that is not installed.
+            WeightsError: its weights cannot be fetched or are corrupt.
+            DeviceError: the device asked for is not there.
         """
         with self._lock:
             if (role, name) not in self._models:
                 started = time.perf_counter()
-                self._models[role, name] = _adapter(role, name)()
+                self._models[role, name] = self._load(find(role, name))
                 log.info("Loaded the %s model %s in %.2f s.", role, name, time.perf_counter() - started)
+            self._models.move_to_end((role, name))
             return self._models[role, name]
 
     def free(self) -> None:
         """Forget all loaded models; the next `get` loads again."""
         with self._lock:
             self._models.clear()
+            _release()
+
+    def _load(self, spec: ModelSpec) -> Any:
+        adapter = _adapter(spec.role, spec.name)
+        if spec.weights is None:
+            return adapter()
+        if spec.package and importlib.util.find_spec(spec.package) is None:
+            raise SettingsError(f"The {spec.role} model {spec.name} needs the package {spec.package}. Install it with: {spec.install}")
+        path = finish(download.fetch(spec))
+        if self._device is None:
+            self._device = pick_device(self._requested)
+        self._make_room(spec, self._device)
+        model = adapter.load(path, self._device.name)
+        model.identity = self.identity(spec.role, spec.name)
+        return model
+
+    def _make_room(self, spec: ModelSpec, device: Device) -> None:
+        """Free the least recently used models until the next one fits."""
+        if self._budget is None:
+            self._budget = int(_SHARE * device.memory_bytes)
+        needs = {key: find(*key).memory_bytes for key in self._models}
+        freed = False
+        for key, need in needs.items():
+            if sum(needs[kept] for kept in self._models) + spec.memory_bytes <= self._budget:
+                break
+            if need:
+                log.info("Freed the %s model %s to make room.", *key)
+                del self._models[key]
+                freed = True
+        if freed:
+            _release()
+        if spec.memory_bytes > self._budget:
+            what = f"takes about {spec.memory_bytes / 1e9:.1f} GB, and {self._budget / 1e9:.1f} GB are free on {device.name}"
+            log.warning("The %s model %s %s. If it fails, choose the preset paper-fast.", spec.role, spec.name, what)
+
+
+def _release() -> None:
+    """Give freed memory back to the device."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _adapter(role: str, name: str) -> Any:
     module, _, attribute = find(role, name).adapter.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def default_preset(device: str = "auto") -> tuple[str, str]:
+    """The preset to use where the user chose none, and why, as a sentence: `paper` where there is a GPU and its weights can be had.
+
+    Args:
+        device: the one asked for, as `pick_device` knows it; on another than a CUDA GPU `paper` is left to those who ask for it.
+    """
+    if not device.startswith(("auto", "cuda")):
+        return LITE.name, f"lite is used because the device is {device}."
+    if not has_cuda():
+        return LITE.name, "lite is used because no CUDA GPU was found."
+    absent = [spec for spec in specs_of(PAPER) if spec.weights and download.state(spec.weights) != "ready"]
+    if not absent:
+        return PAPER.name, "paper is used because there is a CUDA GPU and its weights are here."
+    missing = f"{len(absent)} of its weights are not here ({absent[0].full_name} first)"
+    if download.can_fetch():
+        return PAPER.name, f"paper is used because there is a CUDA GPU; {missing} and will be fetched."
+    reason = f"{missing} and cannot be fetched. With a network, run `python -m segmo weights fetch {PAPER.name}`"
+    return LITE.name, f"lite is used although there is a CUDA GPU, because of the preset paper {reason}."

@@ -60,7 +60,7 @@ def test_a_clip_becomes_its_outputs(tmp_path, capsys):
     assert str(tmp_path) not in (folder / "run.json").read_text()
     captured = capsys.readouterr()
     assert captured.out.startswith("clip: 1 object moves (4 of 4 frames") and captured.out.count("\n") == 1
-    assert "Depth is unreliable." in captured.err and "paper preset" in captured.err
+    assert "Depth is unreliable." in captured.err and "no CUDA GPU" in captured.err
 
 
 def test_json_prints_json_lines_and_nothing_else(tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_output_folders_have_names_for_any_number_of_equal_clips(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--preset", "paper"], "'lite'"),
+        (["--preset", "paper", "--features-model", "dinov2-small"], "features/dinov2-base"),
         (["--stride", "0"], "from 1 to 100"),
         (["--threshold", "2"], "from 0 to 1"),
         (["--device", "gpu"], "cuda:0"),
@@ -159,15 +159,23 @@ def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
 
 def test_every_flag_reaches_its_setting():
     text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25 "
-    text += "--click 12,0.5,1,-"
+    text += "--always-moves --click 12,0.5,1,- --depth-model depth-anything-v2-small --tracks-model tapir --features-model dinov2-base "
+    text += "--motion-model moseg --masks-model edgetam"
     settings = settings_from(build_parser().parse_args(["run", "clip.mp4", *text.split()]))
     assert settings.to_dict() == {
         "preset": "lite",
         "frames": {"efficiency": False, "max_frames": 7, "max_side": 320, "start_s": 1.5, "length_s": 2.0},
         "query": {"stride": 4},
         "tracks": {"max_tracks": 5000, "seed": 9},
-        "motion": {"threshold": 0.25},
+        "motion": {"threshold": 0.25, "always_moves": True},
         "masks": {"max_objects": 10, "min_area": 0.0005, "corrections": ({"frame": 12, "x": 0.5, "y": 1.0, "moves": False},)},
+        "models": {
+            "depth": "depth-anything-v2-small",
+            "tracks": "tapir",
+            "features": "dinov2-base",
+            "motion": "moseg",
+            "masks": "edgetam",
+        },
     }
     assert all(option.flag in text.replace("--no-", "--") for option in iter_options() if option.flag)
     automatic = settings_from(build_parser().parse_args(["run", "clip.mp4", "--threshold", "auto", "--efficiency"]))
@@ -184,7 +192,7 @@ class Slow(fakes.FakeTracks):
             time.sleep(0.1)
             yield step / 600
 tracks = Slow if sys.argv[1] == "slow" else fakes.FakeTracks
-segmo.zoo.store.ModelStore = lambda: fakes.FakeStore(tracks=tracks)
+segmo.zoo.store.ModelStore = lambda device: fakes.FakeStore(tracks=tracks)
 from segmo.cli.main import main
 sys.exit(main(sys.argv[2:]))
 """

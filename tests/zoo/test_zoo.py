@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import re
 import sys
 from types import ModuleType
 
@@ -7,10 +9,12 @@ import pytest
 
 from segmo import settings
 from segmo.errors import SettingsError
-from segmo.zoo import registry
-from segmo.zoo.presets import default_preset, find_preset
+from segmo.settings import ModelSettings, Settings, TrackSettings
+from segmo.zoo import download, presets, registry
+from segmo.zoo import store as store_module
+from segmo.zoo.presets import find_preset, models_of, uses_weights, within_preset
 from segmo.zoo.registry import MODELS, ROLES, ModelSpec, find
-from segmo.zoo.store import ModelStore
+from segmo.zoo.store import ModelStore, default_preset
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def adapter(monkeypatch):
 
     module.Model = Model
     monkeypatch.setitem(sys.modules, "an_adapter", module)
-    monkeypatch.setattr(registry, "MODELS", (ModelSpec("depth", "mine", "lite", "an_adapter:Model", "MIT", "none"),))
+    monkeypatch.setattr(registry, "MODELS", (ModelSpec("depth", "mine", "an_adapter:Model", "MIT", "none"),))
     return Model
 
 
@@ -56,24 +60,59 @@ def test_an_unknown_model_lists_the_known(adapter):
 
 
 def test_every_row_is_complete_and_unique():
-    assert len({(spec.role, spec.name) for spec in MODELS}) == len(MODELS)
+    assert len({spec.full_name for spec in MODELS}) == len(MODELS)
     for spec in MODELS:
-        assert spec.role in ROLES and spec.licence and spec.paper and ":" in spec.adapter
-        weights = (spec.repo, spec.revision, spec.filename, spec.size_bytes, spec.sha256)
-        assert all(weights) or not any(weights)
-        assert not spec.repo or (len(spec.revision) == 40 and len(spec.sha256) == 64)
+        assert spec.role in ROLES and spec.licence and spec.paper and ":" in spec.adapter and bool(spec.package) == bool(spec.install)
+        assert not spec.only_with or find(*spec.only_with.split("/"))
+        if spec.weights is None:
+            assert spec.name == "lite" and spec.licence == "MIT"
+            continue
+        assert spec.memory_bytes > spec.weights.size_bytes and bool(spec.weights.repo) != bool(spec.weights.url)
+        assert len(spec.weights.revision) == (40 if spec.weights.repo else 0)
+        for file in spec.weights.files:
+            assert len(file.sha256) in (0, 64) and "/" not in file.name and spec.weights.address(file).startswith("https://")
+            assert file.sha256 or spec.weights.repo, "without a commit only a checksum pins a file"
 
 
-def test_a_preset_names_a_model_for_every_role():
-    name, reason = default_preset()
-    assert name == settings.Settings().preset and reason.endswith(".")
-    preset = find_preset(name)
-    for role in ROLES:
-        assert find(role, preset.model(role)).preset == name
+def test_presets_name_a_model_for_every_role():
+    assert tuple(presets.ALL) == settings.PRESETS
+    for name, preset in presets.ALL.items():
+        chosen = models_of(Settings(preset=name))
+        assert chosen == {role: find(role, preset.model(role)).name for role in ROLES} and preset.uses_torch == (name != "lite")
 
 
-def test_the_lite_models_need_no_download():
-    assert all(spec.size_bytes == 0 and spec.licence == "MIT" for spec in MODELS if spec.preset == "lite")
+def test_settings_offer_every_model_alone():
+    for spec in dataclasses.fields(ModelSettings):
+        assert spec.metadata["choices"] == ("preset", *(model.name for model in MODELS if model.role == spec.name))
+
+
+def test_a_model_can_be_chosen_alone():
+    chosen = models_of(Settings(preset="paper", models=ModelSettings(depth="depth-anything-v2-small", masks="edgetam")))
+    assert (chosen["depth"], chosen["masks"], chosen["tracks"]) == ("depth-anything-v2-small", "edgetam", "bootstapir")
+    assert uses_weights(Settings(models=ModelSettings(depth="depth-anything-v2-small"))) and not uses_weights(Settings())
+
+
+@pytest.mark.parametrize(
+    ("preset", "models", "told"),
+    [
+        (
+            "paper",
+            ModelSettings(features="dinov2-small"),
+            "motion/moseg works only with features/dinov2-base, not with features/dinov2-small",
+        ),
+        ("paper", ModelSettings(masks="lite"), "masks/lite works only with motion/lite, not with motion/moseg"),
+        ("lite", ModelSettings(motion="moseg"), "motion/moseg works only with features/dinov2-base, not with features/lite"),
+    ],
+)
+def test_models_that_do_not_go_together_are_an_error_that_says_so(preset, models, told):
+    with pytest.raises(SettingsError, match=told):
+        models_of(Settings(preset=preset, models=models))
+
+
+def test_the_fast_preset_draws_fewer_tracks_and_obeys_who_wants_still_fewer():
+    assert within_preset(Settings(preset="paper-fast")).tracks.max_tracks == 2000
+    few = Settings(preset="paper-fast", tracks=TrackSettings(max_tracks=300))
+    assert within_preset(few) == few and within_preset(Settings(preset="paper")) == Settings(preset="paper")
 
 
 def test_the_default_store_has_an_identity_for_every_model():
@@ -82,9 +121,38 @@ def test_the_default_store_has_an_identity_for_every_model():
     assert all(identities) and len(set(identities)) == len(identities) and store.loaded == ()
 
 
-def test_presets_that_settings_offer_are_there_or_say_what_is():
-    for name in settings.PRESETS:
-        try:
-            assert find_preset(name).name == name
-        except SettingsError as error:
-            assert "lite" in str(error)
+def test_an_unknown_preset_lists_the_known():
+    with pytest.raises(SettingsError, match="lite, paper, paper-fast"):
+        find_preset("best")
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend whether there is a GPU, and whether weights are there or can be fetched."""
+
+    def pretend(*, gpu: bool, here: bool = False, network: bool = False) -> None:
+        monkeypatch.setattr(store_module, "has_cuda", lambda: gpu)
+        monkeypatch.setattr(download, "state", lambda weights: "ready" if here else "missing")
+        monkeypatch.setattr(download, "can_fetch", lambda: network)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "told"),
+    [
+        ({"gpu": False, "here": True}, "lite", "no CUDA GPU"),
+        ({"gpu": True, "here": True}, "paper", "weights are here"),
+        ({"gpu": True, "network": True}, "paper", r"depth/depth-anything-v2-large first\) and will be fetched"),
+        ({"gpu": True}, "lite", "cannot be fetched.*weights fetch paper"),
+    ],
+)
+def test_the_default_is_paper_where_it_can_run_and_the_reason_is_told(machine, there, name, told):
+    machine(**there)
+    chosen, reason = default_preset()
+    assert chosen == name and re.search(told, reason) and reason.endswith(".")
+
+
+def test_without_wanting_the_gpu_the_default_is_lite(machine):
+    machine(gpu=True, here=True)
+    assert default_preset("cpu") == ("lite", "lite is used because the device is cpu.") and default_preset("cuda:0")[0] == "paper"
