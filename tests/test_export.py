@@ -21,7 +21,7 @@ from pycocotools import mask as coco
 import segmo.export.frames
 from segmo import render
 from segmo.errors import OutputError
-from segmo.export import OUTPUTS, USUAL_OUTPUTS, encode_objects, export_all, write_zip
+from segmo.export import OUTPUTS, USUAL_OUTPUTS, add_csv, encode_objects, export_all, write_zip
 from segmo.types import Clip, DepthMaps, FeatureMaps, MotionEvidence, MotionLabels, ObjectMasks, Tracks, finish
 
 # pycocotools' own array class is behind numpy's protocol
@@ -198,6 +198,17 @@ def test_tracks_load_without_pickle_and_as_csv(tmp_path: Path) -> None:
         assert (float(row["x"]), float(row["y"])) == pytest.approx(tracks.positions_xy[n, t].tolist(), abs=0.006)
         assert float(row["time_s"]) == pytest.approx(clip.timestamps_s[t], abs=1e-4)
         assert bool(int(row["moving"])) == labels.moving[n]
+
+
+def test_tracks_come_as_csv_after_the_export_too(tmp_path: Path) -> None:
+    at_once = export(tmp_path / "a", outputs=("tracks", "csv"))["csv"]
+    export(tmp_path / "b", outputs=("tracks",))
+    later = add_csv(tmp_path / "b")
+    assert later.read_bytes() == at_once.read_bytes()
+    assert "tracks.csv" in json.loads((tmp_path / "b" / "run.json").read_text())["files"]
+    export(tmp_path / "c", outputs=("masks",))
+    with pytest.raises(OutputError, match="Export the tracks first"):
+        add_csv(tmp_path / "c")
 
 
 def test_run_json_tells_what_was_used_and_no_folder_of_the_machine(tmp_path: Path) -> None:

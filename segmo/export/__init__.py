@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from segmo.errors import OutputError
-from segmo.export.folder import OUTPUTS, commit, staging_beside, update_record, write_json, write_zip
+from segmo.export.folder import OUTPUTS, add_output, commit, staging_beside, update_record, write_json, write_zip
 from segmo.export.frames import write_frames
-from segmo.export.records import describe_objects, describe_run, fingerprint, write_tracks
+from segmo.export.records import describe_objects, describe_run, fingerprint, read_tracks, write_csv, write_tracks
 from segmo.export.rle import encode_objects
 from segmo.types import Clip, DepthMaps, FeatureMaps, MotionLabels, ObjectMasks, Steps, Tracks
 
-__all__ = ["OUTPUTS", "USUAL_OUTPUTS", "encode_objects", "export_all", "write_zip"]
+__all__ = ["OUTPUTS", "USUAL_OUTPUTS", "add_csv", "encode_objects", "export_all", "write_zip"]
 
 USUAL_OUTPUTS = tuple(name for name in OUTPUTS if name != "csv")
 """What `export_all` writes unless told otherwise; tracks.csv repeats tracks.npz at its own size and takes as long as all the rest."""
@@ -71,3 +71,16 @@ def export_all(
             write_json(staging / OUTPUTS["objects"], describe_objects(clip, masks, objects))
         commit(staging, directory, record)
     return places
+
+
+def add_csv(directory: Path) -> Path:
+    """Write the tracks.csv of an exported folder that was exported without, from its tracks.npz; returns where it is.
+
+    Raises:
+        OutputError: the folder holds no finished export with tracks, or cannot be written.
+    """
+    with staging_beside(directory) as staging:
+        if not (directory / OUTPUTS["tracks"]).is_file():
+            raise OutputError(f"{directory.name} holds no {OUTPUTS['tracks']}. Export the tracks first.")
+        write_csv(staging, *read_tracks(directory))
+        return add_output(staging, directory, "csv")

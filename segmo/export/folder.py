@@ -68,6 +68,16 @@ def commit(staging: Path, directory: Path, record: Mapping[str, Any]) -> None:
     write_json(directory / listing, {**record, "complete": True, "files": sorted({*files, listing})}, indent=1)
 
 
+def add_output(staging: Path, directory: Path, name: str) -> Path:
+    """Move the staged file of one output into a finished export, and list it in run.json; returns where it is."""
+    record = _read_record(directory)
+    if not record.get("complete"):
+        raise OutputError(f"{directory.name} holds no finished result. Export one first.")
+    os.replace(staging / OUTPUTS[name], directory / OUTPUTS[name])
+    write_json(directory / OUTPUTS["run"], {**record, "files": sorted({*_files_of(record), OUTPUTS[name]})}, indent=1)
+    return directory / OUTPUTS[name]
+
+
 def update_record(directory: Path, record: Mapping[str, Any], outputs: Collection[str]) -> bool:
     """Write only run.json, where an earlier export of the same fingerprint left all `outputs`, untouched since; else return False."""
     earlier = _read_record(directory)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from segmo import __version__
 from segmo.export.folder import OUTPUTS
-from segmo.types import Clip, DepthMaps, FeatureMaps, MotionLabels, ObjectMasks, Tracks
+from segmo.types import Bool, Clip, DepthMaps, FeatureMaps, MotionLabels, ObjectMasks, Tracks
 
 VERSION = 1
 """Of what is drawn and written; raise it with every change to either, or results on disk count as up to date."""
@@ -137,13 +138,27 @@ def write_tracks(directory: Path, clip: Clip, tracks: Tracks, labels: MotionLabe
             source_indices=clip.source_indices,
             timestamps_s=clip.timestamps_s,
         )
-    if "csv" not in wanted:
-        return
-    times = [f"{frame},{time:.4f}" for frame, time in enumerate(clip.timestamps_s)]
+    if "csv" in wanted:
+        write_csv(directory, clip.timestamps_s, tracks, probability, labels.moving)
+
+
+def read_tracks(directory: Path) -> tuple[npt.NDArray[np.float64], Tracks, npt.NDArray[np.float32], Bool]:
+    """Times in seconds (T,), tracks, probabilities of motion (N,) and decisions (N,) in the tracks.npz of a folder."""
+    with np.load(directory / OUTPUTS["tracks"]) as saved:
+        hw = (int(saved["frame_hw"][0]), int(saved["frame_hw"][1]))
+        tracks = Tracks(saved["positions_xy"], saved["visibility"], saved["confidence"], saved["query_frames"], hw)
+        return saved["timestamps_s"], tracks, saved["motion_probability"], saved["moving"]
+
+
+def write_csv(
+    directory: Path, timestamps_s: npt.NDArray[np.float64], tracks: Tracks, probability: npt.NDArray[np.float32], moving: Bool
+) -> None:
+    """Write tracks.csv: a row for every track and frame in which it is visible."""
+    times = [f"{frame},{time:.4f}" for frame, time in enumerate(timestamps_s)]
     with open(directory / OUTPUTS["csv"], "w", encoding="ascii", newline="\n") as file:
         file.write("track,frame,time_s,x,y,motion_probability,moving\n")
         for track, (path, visible) in enumerate(zip(tracks.positions_xy, tracks.visible, strict=True)):
-            tail = f"{probability[track]:.4f},{int(labels.moving[track])}"
+            tail = f"{probability[track]:.4f},{int(moving[track])}"
             seen = zip(np.flatnonzero(visible).tolist(), path[visible].tolist(), strict=True)
             file.write("".join([f"{track},{times[t]},{x:.2f},{y:.2f},{tail}\n" for t, (x, y) in seen]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ARCHIVE = "segmo.zip"
 OVERLAY = "overlay.mp4"
+CHOSEN_KEPT = 3
+"""Archives of chosen contents that a result keeps beside the usual one: every choice makes one."""
 
 
 def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None = None) -> Steps[FilesPart]:
@@ -25,7 +27,7 @@ def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None
     Raises:
         OutputError: a file cannot be written.
     """
-    from segmo.export import export_all, write_zip
+    from segmo.export import USUAL_OUTPUTS, export_all, write_zip
 
     written = yield from export_all(
         directory,
@@ -44,7 +46,26 @@ def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None
         source=result.source,
     )
     write_zip(directory, directory / ARCHIVE)
-    return FilesPart((), (), [path.name for path in written.values() if path.is_file()], ARCHIVE)
+    return FilesPart((), (), [path.name for path in written.values() if path.is_file()], ARCHIVE, USUAL_OUTPUTS)
+
+
+def pack(directory: Path, contents: Collection[str]) -> FilesPart:
+    """Pack the chosen outputs of a result into an archive of their own; tracks.csv is written when it is first asked for.
+
+    Raises:
+        OutputError: the result's files are gone, or the disk is full.
+    """
+    from segmo.export import OUTPUTS, USUAL_OUTPUTS, add_csv, write_zip
+
+    chosen = [name for name in OUTPUTS if name in contents]
+    if "csv" in chosen and not (directory / OUTPUTS["csv"]).is_file():
+        add_csv(directory)
+    archive = ARCHIVE if set(chosen) == set(USUAL_OUTPUTS) else f"segmo-{'-'.join(chosen)}.zip"
+    if not (directory / archive).is_file():
+        for old in sorted(directory.glob("segmo-*.zip"), key=lambda path: path.stat().st_mtime)[:-CHOSEN_KEPT]:
+            old.unlink(missing_ok=True)
+        write_zip(directory, directory / archive, chosen)
+    return FilesPart((), (), [file for file in OUTPUTS.values() if (directory / file).is_file()], archive, chosen)
 
 
 def record(result: Result, files_seconds: float) -> RunPart:

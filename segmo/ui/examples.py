@@ -98,7 +98,7 @@ def _make_small(page: Translator) -> None:
             shutil.rmtree(path)
         elif path.is_file() and path.name not in (VIEW_FILE, files.archive):
             path.unlink()
-    page.parts["files"] = dataclasses.replace(files, files=())
+    page.parts["files"] = dataclasses.replace(files, files=(), contents=())
     save(page.directory, page.parts)
 
 

@@ -14,7 +14,9 @@ from segmo.ui.correcting import connect_correcting, place_correcting
 from segmo.ui.events import Components, Page, connect
 from segmo.ui.examples import Example
 from segmo.ui.limits import Limits
+from segmo.ui.packing import connect_packing
 from segmo.ui.panels import Updates
+from segmo.ui.webcam import connect_webcam, place_webcam
 
 VIDEO_TYPES = ["video", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".gif", ".webp"]
 
@@ -34,6 +36,8 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
         page = Page(app, parts, controls, examples, limits)
         connect(page)
         connect_correcting(page)
+        connect_packing(page)
+        connect_webcam(page)
         add_api(controls, limits, VIDEO_TYPES)
     return app
 
@@ -43,6 +47,7 @@ def _build_panel(preset: str, examples: Mapping[str, Example], limits: Limits) -
     parts: Components = {}
     gr.HTML(text.upload_title(limits.upload_mb, limits.clip_seconds, limits.frames))
     parts["upload"] = gr.File(label="Your video", show_label=False, file_types=[*VIDEO_TYPES, ".json"], height=130, elem_id="upload")
+    parts |= place_webcam()
     parts["poster"] = gr.Image(
         visible=False, interactive=False, show_label=False, buttons=[], elem_id="poster", alt_text="First picture of the clip"
     )
@@ -108,8 +113,11 @@ def _content(slot: str, given: dict[str, Any]) -> Any:
             elem_id=slot,
             buttons=["download", "fullscreen"],
         )
+    if slot == "contents":
+        choices = [(words, name) for name, words in text.CONTENTS.items()]
+        return gr.CheckboxGroup(choices, **given, label="Contents of the zip", elem_id=slot)
     if slot == "archive":
-        return gr.DownloadButton("Download everything as one zip", **given, variant="primary", elem_id=slot)
+        return gr.DownloadButton("Download the zip", **given, variant="primary", elem_id=slot)
     if slot == "files":
         return gr.File(**given, label="Single files", file_count="multiple", interactive=False, elem_id=slot)
     return gr.HTML(**given, elem_id=slot)

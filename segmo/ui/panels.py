@@ -26,7 +26,7 @@ CONTENT = {
     "features": ("features_gallery",),
     "motion": ("motion_video", "histogram"),
     "masks": ("masks_video",),
-    "files": ("archive", "files"),
+    "files": ("contents", "archive", "files"),
     "run": ("record",),
 }
 """Components of each tab besides its `<tab>_note`; they are hidden until there is something to show."""
@@ -44,13 +44,16 @@ def show(name: str, part: Part, directory: Path) -> Updates:
     elif isinstance(part, PicturesPart):
         updates = {f"{name}_gallery": [(str(directory / file), caption) for file, caption in part.pictures]}
     elif isinstance(part, FilesPart):
-        updates = {"archive": str(directory / part.archive), "files": [str(directory / file) for file in part.files]}
+        files = [str(directory / file) for file in part.files]
+        updates = {"contents": list(part.contents), "archive": str(directory / part.archive), "files": files}
     else:
         assert isinstance(part, RunPart)
         updates = {"record": _record(part)}
     shown: Updates = {slot: gr.update(value=value or None, visible=bool(value)) for slot, value in updates.items()}
     if isinstance(part, ResultPart):
         shown |= correct(part)
+    if isinstance(part, FilesPart):
+        shown["archive"] |= {"interactive": True}
     shown[f"{name}_note"] = note(text.ABOUT[name], part.facts, part.notes)
     return shown
 

@@ -98,6 +98,8 @@ class FilesPart(Part):
 
     files: Sequence[str] = ()
     archive: str = ""
+    contents: Sequence[str] = ()
+    """What the archive holds, by name of the output; empty where that cannot be chosen."""
 
 
 @dataclass(frozen=True)

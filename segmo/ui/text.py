@@ -55,7 +55,7 @@ ABOUT = {
     "features": "What each patch of the query frames looks like: similar colours mean similar looks.",
     "motion": "How probably each point moves by itself, and not just because the camera does.",
     "masks": "One colour for each moving object. An object keeps its colour through the whole clip.",
-    "files": "Everything the run wrote. The archive holds all of it, with one palette PNG for each frame.",
+    "files": "Everything the run wrote. Choose what the zip shall hold; there is one palette PNG for each frame.",
     "run": "What ran, for how long, and how to run it again without this page.",
 }
 """What a tab shows, in one line."""
@@ -79,6 +79,19 @@ NOTHING_MOVES = (
     "or allow more frames."
 )
 
+CONTENTS = {
+    "masks": "Masks (palette PNG)",
+    "objects": "Objects (COCO RLE)",
+    "overlay": "Overlay video",
+    "side_by_side": "Side by side video",
+    "alpha": "Alpha video",
+    "tracks": "Tracks (NPZ)",
+    "csv": "Tracks (CSV)",
+    "run": "run.json",
+}
+"""What an archive may hold."""
+NO_CONTENTS = "Choose something for the zip to hold."
+WEBCAM_TITLE = "Or record with the webcam"
 CLICKS_LABEL = "Corrections"
 CLICKS_HELP = "What your clicks on the result said: frame, place, + for moves, - for does not. A new clip empties it."
 CORRECT_TITLE = "Correct by clicking"
@@ -118,9 +131,10 @@ def upload_title(upload_mb: int, clip_seconds: int, frames: int) -> str:
 
 
 def corrected(computed: list[str]) -> str:
-    """After corrections: which steps ran."""
-    steps = " and ".join(STAGES[name].lower() for name in computed)
-    return f"Computed: {steps}. Everything else came from the cache. The list of objects starts anew, and the result has a link of its own."
+    """After corrections: which steps ran; all of them where the cache had nothing, as for an example that nobody ran here."""
+    rest = "" if set(computed) >= set(STAGES) else " Everything else came from the cache."
+    steps = ", ".join(STAGES[name].lower() for name in computed)
+    return f"Computed: {steps}.{rest} The list of objects starts anew, and the result has a link of its own."
 
 
 def problem(error: BaseException) -> tuple[str, str]:

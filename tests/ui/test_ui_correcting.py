@@ -69,7 +69,7 @@ def test_the_masks_are_made_again_as_a_new_result_and_the_rest_is_kept(
     page, (settings,) = apply(finished["shown"], "3,0.5,0.25,+ 9,1,0,-")
     clicks = (Correction(3, 0.5, 0.25, True), Correction(9, 1, 0, False))
     assert settings == Settings.from_dict({**settings_from({"stride": 4}).to_dict(), "masks": {"corrections": clicks}})
-    assert "Corrected" in page["message"] and "Computed: masks and files. Everything else came from the cache" in page["message"]
+    assert "Corrected" in page["message"] and "Computed: masks, files. Everything else came from the cache" in page["message"]
     after = results.results_directory() / page["shown"]
     assert after != before and kept == {path.name: path.read_bytes() for path in (before / parts.VIEW_FOLDER).iterdir()}
     assert set(kept) == {path.name for path in (after / parts.VIEW_FOLDER).iterdir()}

@@ -14,7 +14,7 @@ import pytest
 
 from segmo.errors import InputError, SettingsError
 from segmo.settings import Settings
-from segmo.ui import checks, handlers, results, text
+from segmo.ui import checks, handlers, results, text, webcam
 from segmo.ui.controls import settings_from, values_of
 from segmo.ui.limits import Limits
 
@@ -115,3 +115,10 @@ def test_what_is_within_the_limits_may_run(clip_file: Path) -> None:
 def test_settings_are_kept_as_plain_values(finished: dict[str, Any]) -> None:
     view = json.loads((results.results_directory() / finished["shown"] / "view.json").read_text())
     assert Settings.from_dict(view["parts"]["run"]["settings"]) == settings_from(VALUES)
+
+
+def test_a_recording_takes_the_place_of_an_upload(clip_file: Path) -> None:
+    first, *_, last = webcam.record(str(clip_file), {"stride": 4})
+    assert first["upload"] == str(clip_file) and first["webcam"] is None and first["example"] is None
+    assert "12 of 12 frames" in first["clip_note"] and last["player"]["visible"] and "webcam" not in last
+    assert not list(webcam.record(None, {}))

@@ -1,0 +1,50 @@
+"""A clip from the visitor's webcam: what was recorded takes the place of an upload, and is checked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import FileData
+
+from segmo.ui import handlers, text
+from segmo.ui.events import QUIET, Page
+from segmo.ui.panels import Updates
+
+CONSTRAINTS = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
+
+
+def place_webcam() -> dict[str, Any]:
+    """Place the recorder where the layout is being built."""
+    options = gr.WebcamOptions(mirror=False, constraints=CONSTRAINTS)
+    with gr.Accordion(text.WEBCAM_TITLE, open=False, elem_id="webcam-panel"):
+        webcam = gr.Video(sources=["webcam"], webcam_options=options, include_audio=False, show_label=False, elem_id="webcam")
+    webcam.preprocess = _as_recorded  # gradio would call ffmpeg, which need not be installed
+    return {"webcam": webcam}
+
+
+def _as_recorded(payload: FileData | None) -> str | None:
+    """The path of the recording, which has no sound, as the browser made it."""
+    return payload.path if payload else None
+
+
+def record(recording: str | None, values: dict[str, Any]) -> Iterator[Updates]:
+    """Treat a recording as if it had been dropped, and make room for the next."""
+    if recording is None:
+        return
+    placed: Updates = {"upload": recording, "webcam": None}
+    for updates in handlers.drop(recording, values):
+        yield {**placed, **updates}
+        placed = {}
+
+
+def connect_webcam(page: Page) -> None:
+    """Bind the end of a recording to its handler."""
+
+    def on_recorded(recording: str | None, *inputs: Any) -> Iterator[dict[Any, Any]]:
+        for updates in record(recording, page.values(inputs)):
+            yield page.named(updates)
+
+    webcam = page.parts["webcam"]
+    webcam.stop_recording(on_recorded, [webcam, *page.controls.values()], list(page.all.values()), **QUIET)
