@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from segmo.errors import SettingsError
@@ -12,12 +12,22 @@ from segmo.settings import Correction, Option, Settings, iter_options, with_valu
 CLICKS = "masks.corrections"
 
 
-def add_setting_flags(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every option that has one, and `--device`. Flags that are not given leave no trace in the namespace."""
+def add_setting_flags(parser: argparse.ArgumentParser, only: Collection[str] = ()) -> None:
+    """Add a flag for every option that has one, and `--device`. Flags that are not given leave no trace in the namespace.
+
+    Args:
+        only: groups of settings, such as `models`, and `preset`; all of them, with the clicks, where empty.
+    """
     group = parser.add_argument_group("settings")
     for option in iter_options():
-        if option.flag:
+        if option.flag and (not only or option.path[0] in only):
             group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=_help(option), **_kind(option))
+    if not only:
+        _add_clicks(group)
+    group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
+
+
+def _add_clicks(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--click",
         dest=CLICKS,
@@ -27,7 +37,6 @@ def add_setting_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FRAME,X,Y,+|-",
         help="what lies there moves too (+), or does not (-); a frame of the clip, and shares of its width and height; may be repeated",
     )
-    group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
 
 
 def settings_from(args: argparse.Namespace) -> Settings:
