@@ -2,7 +2,8 @@
 
 A stage takes `speed * (per_unit * units + per_megapixel * megapixels)` seconds, where megapixels are those of all frames together.
 The two costs of a stage are constants; its speed is the ratio of measured to expected seconds over the last runs, kept in
-`timings.json` of the cache folder. The estimate on the page and the duration asked of ZeroGPU come from the same function.
+`timings.json` of the cache folder. The estimate on the page and the duration asked of ZeroGPU, stage by stage, come from the same
+function.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,14 +23,14 @@ from segmo.settings import Settings
 
 if TYPE_CHECKING:
     from segmo.stages.frames import FramePlan
+    from segmo.types import Clip
 
 RUNS_KEPT = 12
 LEAST_S = 0.05
 """Shorter stages tell nothing about the speed of a computer."""
 GPU_SECONDS = (10, 60)
-"""Least and most asked of ZeroGPU for one call: a minute is what every visitor's daily quota allows."""
+"""Least and most asked of ZeroGPU for one stage: a minute is what every visitor's daily quota allows."""
 GPU_MARGIN = 1.5
-ON_GPU = ("flow", "depth", "tracks", "features", "motion", "masks")
 
 Costs = Mapping[str, tuple[float, float]]
 Timings = dict[str, dict[str, list[list[float]]]]
@@ -87,34 +88,25 @@ class Estimate:
         """Seconds from pressing Run to the last file."""
         return sum(self.seconds.values())
 
-    @property
-    def gpu_s(self) -> int:
-        """Whole seconds to ask of ZeroGPU, with a margin."""
-        expected = GPU_MARGIN * sum(self.seconds.get(stage, 0.0) for stage in ON_GPU)
-        return min(max(math.ceil(expected), GPU_SECONDS[0]), GPU_SECONDS[1])
+    def gpu_s(self, stage: str) -> int:
+        """Whole seconds to ask of ZeroGPU for a stage, with a margin."""
+        return min(max(math.ceil(GPU_MARGIN * self.seconds.get(stage, 0.0)), GPU_SECONDS[0]), GPU_SECONDS[1])
 
 
 def work_of(planned: FramePlan, settings: Settings) -> Work:
     """What the present settings make of a clip."""
-    from segmo.stages.tracks import query_frames
+    return _work(planned.frame_count, planned.hw, settings)
 
-    megapixels = planned.frame_count * planned.hw[0] * planned.hw[1] / 1e6
-    queries = len(query_frames(planned.frame_count, settings.query.stride)) if planned.frame_count else 0
-    return Work(planned.frame_count, megapixels, queries, settings.tracks.max_tracks)
+
+def work_on(clip: Clip, settings: Settings) -> Work:
+    """What the present settings make of frames that are sampled."""
+    return _work(len(clip), clip.hw, settings)
 
 
 def estimate(work: Work, preset: str) -> Estimate:
     """Expected seconds of every stage on this computer."""
     measured = _load().get(preset, {})
     return Estimate({stage: _speed(measured.get(stage, [])) * _expected(stage, work, preset) for stage in COSTS[preset]})
-
-
-def gpu_seconds(source: Path, settings: Settings) -> int:
-    """Seconds to ask of ZeroGPU for a run; it opens the clip but decodes nothing."""
-    from segmo.stages.frames import plan
-    from segmo.video import probe
-
-    return estimate(work_of(plan(probe(source), settings.frames), settings), settings.preset).gpu_s
 
 
 def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None:
@@ -133,10 +125,10 @@ def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None
         os.replace(temporary, path)
 
 
-def in_words(expected: Estimate, on_zero_gpu: bool) -> str:
-    """The estimate for the page."""
+def in_words(expected: Estimate, on_gpu: Collection[str]) -> str:
+    """The estimate for the page; `on_gpu` are the stages for which a GPU must be lent."""
     words = f"about {duration(expected.total_s)} to compute"
-    return f"{words}, {expected.gpu_s} s of your GPU quota" if on_zero_gpu else words
+    return f"{words}, at most {sum(map(expected.gpu_s, on_gpu))} s of your GPU quota" if on_gpu else words
 
 
 def duration(seconds: float) -> str:
@@ -151,6 +143,13 @@ def duration(seconds: float) -> str:
 def on_zero_gpu() -> bool:
     """Whether this runs on a hosted ZeroGPU Space."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def _work(frames: int, hw: tuple[int, int], settings: Settings) -> Work:
+    from segmo.stages.tracks import query_frames
+
+    queries = len(query_frames(frames, settings.query.stride)) if frames else 0
+    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, settings.tracks.max_tracks)
 
 
 def _expected(stage: str, work: Work, preset: str) -> float:

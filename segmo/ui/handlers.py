@@ -23,7 +23,7 @@ from segmo.settings import Settings
 from segmo.ui import cost, panels, parts, text
 from segmo.ui.controls import CLICKS, settings_from, values_of
 from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
-from segmo.ui.gpu import run_stages
+from segmo.ui.gpu import run_stages, stages_on_gpu
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
@@ -310,12 +310,10 @@ def refuse(clip: Path | None, values: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _learn(result: Result, files_seconds: float) -> None:
-    """Let the next estimate know what this run took."""
-    clip, settings = result.clip, result.settings
-    megapixels = len(clip) * clip.hw[0] * clip.hw[1] / 1e6
-    work = cost.Work(len(clip), megapixels, len(result.features.query_frames), settings.tracks.max_tracks)
-    seconds = [(row.stage, row.seconds) for row in result.stages if not row.cached]
-    cost.learn(work, settings.preset, [*seconds, ("files", files_seconds)])
+    """Let the next estimate know what this run took; lent GPUs tell for themselves, without the wait for them."""
+    told = stages_on_gpu(result.settings)
+    seconds = [(row.stage, row.seconds) for row in result.stages if not row.cached and row.stage not in told]
+    cost.learn(cost.work_on(result.clip, result.settings), result.settings.preset, [*seconds, ("files", files_seconds)])
 
 
 def _record(content: Mapping[str, parts.Part]) -> parts.RunPart:

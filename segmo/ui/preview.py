@@ -8,7 +8,7 @@ from segmo.geometry import fit_side, resize_image
 from segmo.settings import Settings
 from segmo.stages.frames import plan
 from segmo.types import UInt8
-from segmo.ui import cost
+from segmo.ui import cost, gpu
 from segmo.video import open_source
 
 POSTER_SIDE_PX = 480
@@ -30,6 +30,6 @@ def preview(clip: Path, settings: Settings) -> tuple[UInt8, list[str]]:
         f"{info.fps:.3g} frames a second",
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
         f"tracks will start on {work.queries}",
-        cost.in_words(cost.estimate(work, settings.preset), cost.on_zero_gpu()),
+        cost.in_words(cost.estimate(work, settings.preset), gpu.stages_on_gpu(settings)),
     ]
     return resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)), facts
