@@ -77,7 +77,7 @@ def state(weights: Weights, *, thorough: bool = False) -> str:
         thorough: read the files again even if they look untouched since they were checked.
     """
     found = [_problem(weights, file, thorough) for file in weights.files]
-    return next(filter(None, sorted(found, key=lambda text: text == "missing")), "ready")  # what is wrong matters more than what is missing
+    return next(filter(None, sorted(found, key=lambda text: text == "missing")), "ready")  # first what is wrong, then what is missing
 
 
 def fingerprint(weights: Weights) -> str:
@@ -177,13 +177,15 @@ def _problem(weights: Weights, file: WeightsFile, thorough: bool = False) -> str
 def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]:
     """Fetch one file, or wait for the process that is fetching it."""
     path, source = place(weights, file), _source(weights, file)
+    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.closing(_locked(path)) as waiting:
-            yield from waiting
+        lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            while not _acquired(lock):
+                yield 0.0
             if not _problem(weights, file):
                 return
-            partial = path.with_name(f"{path.name}.partial")
             if shutil.disk_usage(path.parent).free < file.size_bytes:
                 raise OSError(f"it takes {file.size_bytes / 1e9:.1f} GB, and the disk has less")
             yield from _bring(weights, file, source, partial)
@@ -194,6 +196,8 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
             os.replace(partial, path)
             _write_record(path, digest, source)
             log.info("Fetched %s from %s.", path, source)
+        finally:
+            lock.release()
     except Exception as error:  # every library on the way has exceptions of its own
         reason = " ".join(f"{error}".split())[:300] or type(error).__name__
         what = f"{file.name} of the {spec.role} model {spec.name} cannot be fetched from {source}: {reason}"
@@ -201,19 +205,12 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
         raise WeightsError(f"{what}. With a network, run `python -m segmo weights fetch {fetch_name(spec)}`; {by_hand}.") from error
 
 
-def _locked(path: Path) -> Steps[None]:
-    """Yields 0 until no other process fetches the file, and once more when it is ours; closing gives it free."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+def _acquired(lock: FileLock) -> bool:
     try:
-        while True:
-            try:
-                lock.acquire(timeout=_POLL_S)
-                break
-            except Timeout:
-                yield 0.0
-        yield 0.0
-    finally:
-        lock.release()
+        lock.acquire(timeout=_POLL_S)
+    except Timeout:
+        return False
+    return True
 
 
 def _bring(weights: Weights, file: WeightsFile, source: str, partial: Path) -> Steps[None]:
