@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Literal
 
 from segmo.errors import SettingsError
+from segmo.networks.motion_net import MotionNetConfig
+from segmo.training.config import as_yaml, build, read_yaml, with_changes
 from segmo.training.shards import SceneKind
-
-Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class TrainArguments:
-    """One training run."""
+    """One training run of the network of the lite preset."""
 
     output: Path
     """Folder of the checkpoint, the log and the final weights."""
@@ -88,58 +87,104 @@ class TrainArguments:
             raise SettingsError(f"widths are {self.widths}. Give four numbers of channels.")
 
 
-def read_arguments(path: Path) -> TrainArguments:
-    """Arguments of a YAML file; paths in it are relative to the current folder.
+@dataclass(frozen=True)
+class SimulatedScenes:
+    """Scenes to render into the folder of a source where it lacks them."""
+
+    seed: int
+    scenes: int
+    """Together with those held out."""
+    frames: int = 16
+    height: int = 144
+    width: int = 256
+    step: int = 8
+    """Frames between query frames."""
+    spacing: int = 8
+    """Pixels between neighbouring points that are tracked."""
+    noise: float = 0.3
+    """Standard deviation in pixels by which a tracked position is off."""
+    workers: int = 2
+    """Processes that render."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set to draw from: a folder in the published layout, as `python -m segmo prepare` fills it."""
+
+    root: Path
+    share: float = 1.0
+    """Its probability in relation to those of the other sources."""
+    fewest_tracks: int = 512
+    most_tracks: int = 5000
+    """A sample has a random number of tracks between these."""
+    held_out_scenes: int = 0
+    """The last so many scenes by name are never trained on; scores are those of these scenes."""
+    simulated: SimulatedScenes | None = None
+
+
+@dataclass(frozen=True)
+class MotionArguments:
+    """One training run of the motion network of the paper. The defaults are the published recipe."""
+
+    output: Path
+    """Folder of checkpoints, weights, configuration and logs."""
+    sources: tuple[Source, ...]
+    model: MotionNetConfig = field(default_factory=MotionNetConfig)
+    seed: int = 0
+    iterations: int = 40000
+    """5 epochs of 8000."""
+    batch: int = 1
+    """Clips an iteration in each process. They go through the network one by one."""
+    learning_rate: float = 1e-4
+    warm_up: int = 0
+    """Iterations of rising learning rate."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """What the learning rate does after that."""
+    weight_decay: float = 1e-4
+    largest_gradient: float = 0.0
+    """Longer ones are shortened to this; 0 for none."""
+    average_decay: float = 0.0
+    """Of the moving average of the weights, which is then what is scored and kept; 0 for none."""
+    mirror: bool = False
+    """Mirror positions left to right and upside down at random."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    threads: int = 0
+    """Of torch; 0 leaves the number alone."""
+    device: str = "auto"
+    """auto, or cpu. `accelerate launch` and CUDA_VISIBLE_DEVICES choose among GPUs."""
+    check_every: int = 3000
+    """Iterations between scores on held-out scenes, each with a checkpoint."""
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch", "check_every"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}. Give at least 1.")
+        if not self.sources or min(source.share for source in self.sources) < 0 or sum(source.share for source in self.sources) <= 0:
+            raise SettingsError(f"The shares of the sources are {[source.share for source in self.sources]}. Give at least one above 0.")
+        for source in self.sources:
+            if not 1 <= source.fewest_tracks <= source.most_tracks:
+                raise SettingsError(f"{source.root}: {source.fewest_tracks} to {source.most_tracks} tracks. Give 1 <= fewest <= most.")
+
+
+NETWORKS = {"motion": MotionArguments, "flow": TrainArguments}
+"""What a configuration's key `network` can be: the motion network of the paper, or that of the lite preset."""
+
+
+def read_arguments(path: Path, changes: Sequence[str] = ()) -> TrainArguments | MotionArguments:
+    """Arguments of a YAML file, with `key=value` changes; paths in it are relative to the current folder.
 
     Raises:
         SettingsError: the file cannot be read, or a key is unknown, missing or of the wrong type.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"{path} cannot be read as YAML: {error}. Give a file such as segmo/training/configs/lite.yaml.") from error
-    return _build(TrainArguments, content, str(path))
-
-
-def _build(kind: type[Kind], content: Any, where: str) -> Kind:
-    if not isinstance(content, dict):
-        raise SettingsError(f"{where} holds {content!r}. Give a mapping of names to values.")
-    types = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(map(str, set(content) - set(fields)))
-    if unknown:
-        raise SettingsError(f"{where} has unknown keys: {', '.join(unknown)}. Known are {', '.join(fields)}.")
-    missing = [n for n, f in fields.items() if n not in content and f.default is f.default_factory is dataclasses.MISSING]
-    if missing:
-        raise SettingsError(f"{where} lacks {', '.join(missing)}. Add a line for each.")
-    return kind(**{name: _value(types[name], value, f"{where}: {name}") for name, value in content.items()})
+    content = with_changes(read_yaml(path), changes)
+    network = content.pop("network", "motion") if isinstance(content, dict) else "motion"
+    if network not in NETWORKS:
+        raise SettingsError(f"{path}: network is {network!r}. Give one of {', '.join(NETWORKS)}.")
+    kind: type[TrainArguments | MotionArguments] = NETWORKS[network]
+    return build(kind, content, str(path))
 
 
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise SettingsError(f"{where} is {value!r}. Give a list.")
-        inner = typing.get_args(kind)[0]
-        return tuple(_scene_kind(item, where) if inner is SceneKind else _value(inner, item, where) for item in value)
-    if dataclasses.is_dataclass(kind):
-        return _build(typing.cast(Any, kind), value, where)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is not Path and type(value) is kind:
-        return value
-    raise SettingsError(f"{where} is {value!r}. Give a {'path' if kind is Path else kind.__name__}.")
-
-
-def _scene_kind(content: Any, where: str) -> SceneKind:
-    if not isinstance(content, dict) or not isinstance(content.get("share"), int | float):
-        raise SettingsError(f"{where} has {content!r}. Give each kind a share and fields of SceneConfig.")
-    kind = SceneKind(float(content["share"]), {name: value for name, value in content.items() if name != "share"})
-    try:
-        _ = kind.config
-    except TypeError as error:
-        raise SettingsError(f"{where} has an unknown field: {error}. Give fields of segmo.synthetic.SceneConfig.") from error
-    return kind
+def resolved(arguments: TrainArguments | MotionArguments) -> str:
+    """The whole configuration as YAML, as `read_arguments` reads it."""
+    network = next(name for name, kind in NETWORKS.items() if type(arguments) is kind)
+    return as_yaml(arguments, network=network)

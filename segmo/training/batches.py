@@ -6,7 +6,6 @@ Everything random follows from the seed and the number of the iteration, so that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,16 +106,6 @@ def make_batch(scenes: Scenes, seed: int, iteration: int, size: int, augmentatio
         for index in indices(seed, iteration, size, scenes.count)
     ]
     return _resized(collate(samples), rng, augmentation)
-
-
-def batches(scenes: Scenes, seed: int, iterations: range, size: int, augmentation: Augmentation) -> Iterator[Batch]:
-    """The batches of the iterations in order, made one ahead of use."""
-    with ThreadPoolExecutor(1) as pool:
-        following = None
-        for iteration in iterations:
-            ready = following or pool.submit(make_batch, scenes, seed, iteration, size, augmentation)
-            following = pool.submit(make_batch, scenes, seed, iteration + 1, size, augmentation) if iteration + 1 in iterations else None
-            yield ready.result()
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -1,8 +1,10 @@
-"""All a run needs to go on, in one file of tensors that is replaced in one step."""
+"""All a run needs to go on, in one file of tensors that is replaced in one step; and weights from and to the published format."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,39 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from segmo import __version__
 from segmo.errors import OutputError, WeightsError
 
 
-def save_checkpoint(
-    path: Path, model: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, iteration: int, recipe: str
-) -> None:
-    """Write the state of a run after `iteration` iterations of a recipe. Random states follow from the iteration.
+@dataclass(frozen=True, eq=False)
+class State:
+    """What changes while a run goes on. Random states follow from the number of the iteration."""
+
+    model: nn.Module
+    average: nn.Module | None
+    optimiser: torch.optim.Optimizer
+    scaler: Any
+    """Of losses in float16; None in other precisions."""
+
+
+def save_checkpoint(path: Path, state: State, iteration: int, best: float, notes: dict[str, str]) -> None:
+    """Write the state of a run after `iteration` iterations.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    write_tensors(path, tensors, {"iteration": str(iteration), "recipe": recipe})
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    if state.average is not None:
+        tensors |= {f"average.{name}": value for name, value in state.average.state_dict().items()}
+    for index, values in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    if state.scaler is not None:
+        tensors |= {f"scaler.{name}": torch.tensor(value, dtype=torch.float64) for name, value in state.scaler.state_dict().items()}
+    write_tensors(path, tensors, {**notes, "iteration": str(iteration), "best": repr(best)})
 
 
-def load_checkpoint(path: Path, model: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, recipe: str) -> int:
-    """Restore the state of a run and return the number of iterations done.
+def load_checkpoint(path: Path, state: State, recipe: str) -> tuple[int, float]:
+    """Restore the state of a run, and return the number of iterations done and the best score until then.
 
     Raises:
         WeightsError: the file is missing, damaged, or of another recipe.
@@ -38,18 +53,32 @@ def load_checkpoint(path: Path, model: nn.Module, average: nn.Module, optimiser:
     tensors, notes = read_tensors(path)
     if notes.get("recipe") != recipe:
         raise WeightsError(f"{path} is a checkpoint of another configuration. Train without --resume, or into another output folder.")
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimiser": {}, "scaler": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = value
-    model.load_state_dict(parts["model"])
-    average.load_state_dict(parts["average"])
+    state.model.load_state_dict(parts["model"])
+    if state.average is not None:
+        state.average.load_state_dict(parts["average"])
     states: dict[int, dict[str, Any]] = {}
     for name, value in parts["optimiser"].items():
         index, _, kind = name.partition(".")
         states.setdefault(int(index), {})[kind] = value
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(notes["iteration"])
+    state.optimiser.load_state_dict({"state": states, "param_groups": state.optimiser.state_dict()["param_groups"]})
+    if state.scaler is not None:
+        like = state.scaler.state_dict()
+        state.scaler.load_state_dict({name: type(like[name])(value.item()) for name, value in parts["scaler"].items()})
+    return int(notes["iteration"]), float(notes.get("best", "-inf"))
+
+
+def code_version() -> str:
+    """The version of segmo, and the commit where it runs from a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__} ({done.stdout.strip()})"
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
@@ -64,6 +93,21 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], notes: dict[str, str])
         save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary, notes)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
         raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
 
 

@@ -1,30 +1,46 @@
-"""The training loop: render what is missing, go through the batches, score, keep checkpoints and a log."""
+"""The one training loop: make the data, go through it in one or several processes, score, keep checkpoints and a log.
+
+Everything random follows from the seed and the position in the run. So a run that was stopped goes on as if it had not been, and two
+processes do what one does with twice the batch.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
 import logging
 import math
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from segmo.lite.flow import GAPS
-from segmo.lite.inputs import PLANES, SCALES
-from segmo.networks.flow_net import FlowNet
-from segmo.training.arguments import DataArguments, TrainArguments
-from segmo.training.batches import Batch, Scenes, batches
-from segmo.training.checkpoint import load_checkpoint, save_checkpoint, write_tensors
-from segmo.training.loss import Scorer, Scores, segmentation_loss
-from segmo.training.shards import render_shards
+from segmo.errors import SettingsError
+from segmo.training.arguments import MotionArguments, TrainArguments, resolved
+from segmo.training.checkpoint import State, code_version, load_checkpoint, save_checkpoint, write_tensors
+from segmo.training.flow_task import FlowTask
+from segmo.training.monitor import Monitor
+from segmo.training.motion_task import MotionTask
+from segmo.training.processes import start, stop
+from segmo.training.task import Judgement, Task
 from segmo.types import Steps
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
+CHECKPOINT, BEST, WEIGHTS, CONFIG, LOG = "checkpoint.safetensors", "best.safetensors", "weights.safetensors", "config.yaml", "log.jsonl"
+"""Files of a run's folder: the last state, with all it needs to go on; the weights with the best score; the weights at the end; the
+resolved configuration; losses and scores."""
 
 
 @dataclass(frozen=True)
@@ -32,89 +48,115 @@ class TrainResult:
     """What a run ends with."""
 
     weights: Path
-    scores: Scores
+    scores: Any
+    """A dataclass with `task.Scores`, of the final weights."""
 
 
-def train(arguments: TrainArguments, *, resume: bool = False) -> Steps[TrainResult]:
-    """Train FlowNet; its averaged weights end in `weights.safetensors` of the output folder, in float16.
+def train(arguments: TrainArguments | MotionArguments, *, resume: bool = False) -> Steps[TrainResult]:
+    """Train a network; its folder then has the files named above.
 
     Raises:
-        DataError: the folder of scenes holds others, or cannot be written.
+        DataError: data is missing or damaged, or cannot be written.
+        SettingsError: the loss is no longer a number.
         WeightsError: `resume` finds no checkpoint of this configuration.
         OutputError: the output folder cannot be written.
+        DeviceError: the device is absent, or lacks the precision.
     """
-    data = arguments.data
-    held_out = yield from _scenes(data.directory / "held_out", data.held_out_seed, data.held_out_scenes, data)
-    scenes = yield from _scenes(data.directory / "train", data.seed, data.scenes, data)
-    run = _Run(arguments, resume)
-    scores = Scores(math.nan, math.nan)
-    losses: list[float] = []
-    started = time.perf_counter()
-    todo = range(run.iteration, arguments.iterations)
-    for batch in batches(scenes, arguments.seed, todo, arguments.batch, arguments.augmentation):
-        losses.append(run.step(batch))
-        yield run.iteration / arguments.iterations
-        if run.iteration % arguments.check_every == 0 or run.iteration == arguments.iterations:
-            scores = run.score(held_out)
-            run.keep(scores, sum(losses) / len(losses), time.perf_counter() - started)
-            losses.clear()
-    return TrainResult(run.write_weights(), scores)
+    task = _task(arguments)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    accelerator = start(arguments.device, arguments.precision, arguments.output)
+    try:
+        if accelerator.is_main_process:
+            yield from task.make_data()
+        accelerator.wait_for_everyone()
+        run = _Run(task, accelerator, resume)
+        judgement, losses, started = None, list[float](), time.perf_counter()
+        for parts in ahead(run.parts, range(run.iteration, arguments.iterations)):
+            losses.append(run.step(parts))
+            yield run.iteration / arguments.iterations
+            if run.iteration % arguments.check_every == 0 or run.iteration == arguments.iterations:
+                judgement = run.score()
+                run.keep(judgement, sum(losses) / len(losses), time.perf_counter() - started)
+                losses.clear()
+        return TrainResult(run.write_weights(), (judgement or run.score()).scores)
+    finally:
+        stop(accelerator)
 
 
-def _scenes(directory: Path, seed: int, count: int, data: DataArguments) -> Steps[Scenes]:
-    """The scenes of a data set, rendered now where they are missing."""
-    steps = render_shards(directory, seed, count, data.kinds, data.workers)
-    while True:
-        try:
-            fraction = next(steps)
-        except StopIteration as stop:
-            return Scenes(stop.value, count)
-        log.info("%s: %.1f %% of the missing scenes are rendered.", directory, 100 * fraction)
-        yield 0.0
+def _task(arguments: TrainArguments | MotionArguments) -> Task[Any]:
+    return FlowTask(arguments) if isinstance(arguments, TrainArguments) else MotionTask(arguments)
+
+
+def ahead(make: Callable[[int], Made], numbers: range) -> Iterator[Made]:
+    """What `make` makes of the numbers in order, each made while the one before is used."""
+    with ThreadPoolExecutor(1) as pool:
+        following = None
+        for number in numbers:
+            ready = following or pool.submit(make, number)
+            following = pool.submit(make, number + 1) if number + 1 in numbers else None
+            yield ready.result()
 
 
 class _Run:
     """Model, optimiser and how far they are."""
 
-    def __init__(self, arguments: TrainArguments, resume: bool) -> None:
-        if arguments.threads:
-            torch.set_num_threads(arguments.threads)
-        self.arguments, self.iteration = arguments, 0
-        self.device = torch.device(arguments.device)
+    def __init__(self, task: Task[Any], accelerator: Accelerator, resume: bool) -> None:
+        self.task, self.accelerator, self.arguments = task, accelerator, task.arguments
+        self.rank, self.world = accelerator.process_index, accelerator.num_processes
+        task.device = accelerator.device
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(arguments.seed)
-            self.model: nn.Module = FlowNet(PLANES, len(GAPS), SCALES, arguments.widths)
-        self.model.to(self.device)
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), arguments.learning_rate, weight_decay=arguments.weight_decay)
-        self.checkpoint = arguments.output / "checkpoint.safetensors"
-        self.recipe = repr(dataclasses.replace(arguments, output=Path(), check_every=1, threads=0))
-        if resume:
-            self.iteration = load_checkpoint(self.checkpoint, self.model, self.average, self.optimiser, self.recipe)
+            torch.manual_seed(self.arguments.seed)
+            self.model = task.new_model().to(task.device)
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False) if self.arguments.average_decay else None
+        self.optimiser = task.new_optimiser(self.model)
+        self.state = State(self.model, self.average, self.optimiser, accelerator.scaler)
+        self.checkpoint = self.arguments.output / CHECKPOINT
+        self.recipe = task.recipe + (f" in {self.world} processes" if self.world > 1 else "")
+        self.notes = {"config": resolved(self.arguments), "data": task.open_data(), "code": code_version()}
+        self.iteration, self.best = load_checkpoint(self.checkpoint, self.state, self.recipe) if resume else (0, -math.inf)
+        self.prepared, self.stepper = accelerator.prepare(self.model, self.optimiser)
+        self.monitor = Monitor(accelerator, self.arguments.output, self.notes, self.iteration)
 
-    def step(self, batch: Batch) -> float:
-        """One iteration; its loss."""
-        arguments = self.arguments
-        warm = min(1.0, (self.iteration + 1) / max(1, arguments.warm_up))
-        rate = arguments.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * self.iteration / arguments.iterations))
+    def parts(self, iteration: int) -> list[Any]:
+        """What this process sees in an iteration."""
+        return list(self.task.parts(iteration * self.world + self.rank))
+
+    def step(self, parts: list[Any]) -> float:
+        """One iteration; its loss, a mean over all processes."""
+        rate = self.task.learning_rate(self.iteration)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.model.train()
-        loss = segmentation_loss(self._logits(self.model, batch), batch.moving.to(self.device), arguments.dice_weight)
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), arguments.largest_gradient)
-        self.optimiser.step()
+        self.prepared.train()
+        self.stepper.zero_grad()
+        loss = torch.zeros((), device=self.task.device)
+        first = (self.iteration * self.world + self.rank) * len(parts)
+        for position, part in enumerate(parts, start=first):
+            loss += self._backward(part, position, position + 1 == first + len(parts), len(parts))
+        if self.arguments.largest_gradient:
+            self.accelerator.clip_grad_norm_(self.prepared.parameters(), self.arguments.largest_gradient)
+        self.stepper.step()
         self.iteration += 1
         self._update_average()
-        return float(loss.detach())
+        value = float(self.accelerator.reduce(loss, "mean"))
+        if not math.isfinite(value):
+            raise SettingsError(f"The loss of iteration {self.iteration} is {value}. Lower learning_rate, or limit largest_gradient.")
+        self.monitor.step(self.iteration, value, rate)
+        return value
 
-    def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        inputs = [x.to(self.device) for x in (batch.planes, batch.error, batch.scales)]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.arguments.precision == "bfloat16"):
-            return model(*inputs).float()
+    def _backward(self, part: Any, position: int, last: bool, count: int) -> Tensor:
+        """Add the gradient of one part; processes exchange gradients at the last one only."""
+        seed = int(np.random.SeedSequence([self.arguments.seed, position, 0xD0]).generate_state(1, np.uint64)[0])
+        devices = [self.task.device] if self.task.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), contextlib.nullcontext() if last else self.accelerator.no_sync(self.prepared):
+            torch.manual_seed(seed)  # dropout depends on the position alone
+            loss = self.task.loss(self.task.logits(self.prepared, part).float(), part) / count
+            self.accelerator.backward(loss)
+        return loss.detach()
 
     def _update_average(self) -> None:
+        if self.average is None:
+            return
         decay = min(self.arguments.average_decay, self.iteration / (self.iteration + 10))
         with torch.no_grad():
             for kept, now in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
@@ -123,25 +165,41 @@ class _Run:
                 else:
                     kept.copy_(now)
 
-    def score(self, held_out: Scenes) -> Scores:
-        """Scores of the averaged weights."""
-        scorer = Scorer()
-        with torch.inference_mode():
-            for batch in held_out.in_order(self.arguments.batch):
-                scorer.add(self._logits(self.average, batch), batch.moving.to(self.device))
-        return scorer.scores()
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is scored and kept."""
+        return self.average if self.average is not None else self.model
 
-    def keep(self, scores: Scores, loss: float, seconds: float) -> None:
-        """Write a checkpoint and a line of the log, which also keeps what did not help."""
-        save_checkpoint(self.checkpoint, self.model, self.average, self.optimiser, self.iteration, self.recipe)
-        line = {"iteration": self.iteration, "loss": round(loss, 4), **dataclasses.asdict(scores), "seconds": round(seconds, 1)}
-        with (self.arguments.output / "log.jsonl").open("a", encoding="utf-8") as file:
+    def score(self) -> Judgement:
+        """Scores on held-out data, which the processes share among them."""
+        from accelerate.utils import gather_object
+
+        model = self.judged.eval()
+        with torch.inference_mode(), self.accelerator.autocast():
+            held_out = self.task.held_out(self.rank, self.world)
+            records = [self.task.record(self.task.logits(model, part).float(), part) for part in held_out]
+        return self.task.judge(gather_object(records))
+
+    def keep(self, judgement: Judgement, loss: float, seconds: float) -> None:
+        """Write checkpoints and a line of the log, which also keeps what did not help."""
+        if not self.accelerator.is_main_process:
+            return
+        if judgement.scores.iou > self.best:
+            self.best = judgement.scores.iou
+            self._write(BEST, {"iteration": str(self.iteration), "scores": json.dumps(dataclasses.asdict(judgement.scores))})
+        save_checkpoint(self.checkpoint, self.state, self.iteration, self.best, {"recipe": self.recipe, **self.notes})
+        line = {"iteration": self.iteration, "loss": round(loss, 4), **dataclasses.asdict(judgement.scores), "seconds": round(seconds, 1)}
+        with (self.arguments.output / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        self.monitor.scores(self.iteration, judgement)
         log.info("%s", line)
 
     def write_weights(self) -> Path:
-        """Write the averaged weights in float16."""
-        path = self.arguments.output / "weights.safetensors"
-        floats = {name: value.half() for name, value in self.average.state_dict().items() if value.is_floating_point()}
-        write_tensors(path, floats, {"widths": json.dumps(self.arguments.widths)})
-        return path
+        """Write the final weights."""
+        if self.accelerator.is_main_process:
+            self._write(WEIGHTS, {"iteration": str(self.iteration)})
+        return self.arguments.output / WEIGHTS
+
+    def _write(self, name: str, notes: dict[str, str]) -> None:
+        tensors, own = self.task.kept(self.judged.state_dict())
+        write_tensors(self.arguments.output / name, tensors, {**own, **notes, **self.notes})

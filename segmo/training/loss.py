@@ -52,6 +52,11 @@ class Scorer:
             elif area == 0:
                 self._false.append(float(predicted[b].float().mean()) > 0.005)
 
+    def include(self, other: Scorer) -> None:
+        """Add what another has collected."""
+        self._ious += other._ious
+        self._false += other._false
+
     def scores(self) -> Scores:
         """The means; NaN where there was no such scene."""
         return Scores(_mean(self._ious), _mean([float(x) for x in self._false]))

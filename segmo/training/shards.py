@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.errors import DataError
+from segmo.errors import DataError, SettingsError
 from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
 from segmo.lite.inputs import PLANES, SCALES, network_input
 from segmo.synthetic import SceneConfig, render, sample_scene
@@ -46,6 +46,26 @@ class SceneKind:
         """The distribution of these scenes."""
         settings: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in self.settings.items()}
         return SceneConfig(**settings)
+
+    @classmethod
+    def from_config(cls, content: Any, where: str) -> SceneKind:
+        """From a mapping of a configuration.
+
+        Raises:
+            SettingsError: it has no share, or fields that `SceneConfig` lacks.
+        """
+        if not isinstance(content, dict) or not isinstance(content.get("share"), int | float):
+            raise SettingsError(f"{where} has {content!r}. Give each kind a share and fields of SceneConfig.")
+        kind = cls(float(content["share"]), {name: value for name, value in content.items() if name != "share"})
+        try:
+            _ = kind.config
+        except TypeError as error:
+            raise SettingsError(f"{where} has an unknown field: {error}. Give fields of segmo.synthetic.SceneConfig.") from error
+        return kind
+
+    def to_config(self) -> dict[str, Any]:
+        """The mapping that `from_config` reads."""
+        return {"share": self.share, **self.settings}
 
 
 def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
@@ -91,22 +111,26 @@ def shard_path(directory: Path, number: int) -> Path:
     return directory / f"shard_{number:05d}.npy"
 
 
+def shard_paths(directory: Path, scenes: int) -> list[Path]:
+    """Files of a data set."""
+    return [shard_path(directory, number) for number in range(-(-scenes // SHARD_SCENES))]
+
+
 def render_shards(directory: Path, seed: int, scenes: int, kinds: tuple[SceneKind, ...], workers: int) -> Steps[list[Path]]:
     """Render those shards of a data set that are not there yet, and return all.
 
     Raises:
         DataError: the folder holds another data set, or a shard cannot be written.
     """
-    _claim(directory, json.dumps({"seed": seed, "kinds": [{"share": kind.share, **kind.settings} for kind in kinds]}))
-    count = -(-scenes // SHARD_SCENES)
-    paths = [shard_path(directory, number) for number in range(count)]
+    claim(directory, json.dumps({"seed": seed, "kinds": [{"share": kind.share, **kind.settings} for kind in kinds]}))
+    paths = shard_paths(directory, scenes)
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    for done, _ in enumerate(_on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers), start=1):
+    for done, _ in enumerate(on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers), start=1):
         yield done / len(missing)
     return paths
 
 
-def _claim(directory: Path, description: str) -> None:
+def claim(directory: Path, description: str) -> None:
     """Remember in a data set's folder what it holds, so that two recipes never mix."""
     note = directory / "recipe.txt"
     try:
@@ -137,7 +161,8 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(temporary, path)
 
 
-def _on_all(work: Any, jobs: list[Any], workers: int) -> Iterator[None]:
+def on_all(work: Any, jobs: list[Any], workers: int) -> Iterator[None]:
+    """Do all jobs in several processes, or in this one where there are none."""
     if workers <= 0:
         yield from map(work, jobs)
         return

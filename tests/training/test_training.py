@@ -162,7 +162,8 @@ def test_scores_of_known_masks():
 
 def test_configurations_are_checked(tmp_path):
     path = tmp_path / "run.yaml"
-    base = "output: out\ndata: {directory: d, seed: 1, scenes: 2, held_out_seed: 3, held_out_scenes: 4, kinds: [{share: 1, photos: 0.5}]}\n"
+    base = "network: flow\noutput: out\n"
+    base += "data: {directory: d, seed: 1, scenes: 2, held_out_seed: 3, held_out_scenes: 4, kinds: [{share: 1, photos: 0.5}]}\n"
     path.write_text(base + "learning_rate: 1\naugmentation: {flip: 0}\n")
     read = read_arguments(path)
     assert read.learning_rate == 1.0 and read.augmentation.flip == 0.0 and read.data.kinds[0].config.photos == 0.5
@@ -179,7 +180,7 @@ def test_configurations_are_checked(tmp_path):
     path.write_text(base.replace("photos", "fotos"))
     with pytest.raises(SettingsError, match="fotos"):
         read_arguments(path)
-    path.write_text("output: out\n")
+    path.write_text("network: flow\noutput: out\n")
     with pytest.raises(SettingsError, match="lacks data"):
         read_arguments(path)
     with pytest.raises(SettingsError, match="cannot be read"):

@@ -1,0 +1,98 @@
+"""Training of the network of the lite preset, on flow of rendered scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from segmo.lite.flow import GAPS
+from segmo.lite.inputs import PLANES, SCALES
+from segmo.networks.flow_net import FlowNet
+from segmo.training.arguments import TrainArguments
+from segmo.training.batches import Batch, Scenes, make_batch
+from segmo.training.loss import Scorer, segmentation_loss
+from segmo.training.shards import render_shards, shard_paths
+from segmo.training.task import Judgement, Task
+from segmo.types import Steps
+
+log = logging.getLogger(__name__)
+
+
+class FlowTask(Task[Batch]):
+    """FlowNet; its averaged weights end in float16."""
+
+    def __init__(self, arguments: TrainArguments) -> None:
+        super().__init__()
+        self.arguments: TrainArguments = arguments
+        self.recipe = repr(dataclasses.replace(arguments, output=Path(), check_every=1, threads=0))
+
+    def make_data(self) -> Steps[None]:
+        """Render missing shards."""
+        data = self.arguments.data
+        for name, seed, count in self._sets():
+            for fraction in render_shards(data.directory / name, seed, count, data.kinds, data.workers):
+                log.info("%s: %.1f %% of the missing scenes are rendered.", data.directory / name, 100 * fraction)
+                yield 0.0
+
+    def open_data(self) -> str:
+        """Map the shards into memory."""
+        data = self.arguments.data
+        self._held_out, self._scenes = (Scenes(shard_paths(data.directory / name, count), count) for name, _, count in self._sets())
+        return f"{data.scenes} rendered scenes of seed {data.seed}, {data.held_out_scenes} of seed {data.held_out_seed} held out"
+
+    def _sets(self) -> tuple[tuple[str, int, int], tuple[str, int, int]]:
+        data = self.arguments.data
+        return ("held_out", data.held_out_seed, data.held_out_scenes), ("train", data.seed, data.scenes)
+
+    def new_model(self) -> nn.Module:
+        """FlowNet."""
+        return FlowNet(PLANES, len(GAPS), SCALES, self.arguments.widths)
+
+    def new_optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """AdamW."""
+        return torch.optim.AdamW(model.parameters(), self.arguments.learning_rate, weight_decay=self.arguments.weight_decay)
+
+    def parts(self, turn: int) -> Sequence[Batch]:
+        """One batch."""
+        arguments = self.arguments
+        return [make_batch(self._scenes, arguments.seed, turn, arguments.batch, arguments.augmentation)]
+
+    def logits(self, model: nn.Module, part: Batch) -> Tensor:
+        """(B, h, w)"""
+        logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales)))
+        return logits
+
+    def loss(self, logits: Tensor, part: Batch) -> Tensor:
+        """Cross entropy and Dice."""
+        return segmentation_loss(logits, part.moving.to(self.device), self.arguments.dice_weight)
+
+    def held_out(self, process: int, processes: int) -> Iterator[Batch]:
+        """Batches of held-out scenes."""
+        for number, batch in enumerate(self._held_out.in_order(self.arguments.batch)):
+            if number % processes == process:
+                yield batch
+
+    def record(self, logits: Tensor, part: Batch) -> Scorer:
+        """Scores of the batch."""
+        scorer = Scorer()
+        scorer.add(logits, part.moving.to(self.device))
+        return scorer
+
+    def judge(self, records: Sequence[Scorer]) -> Judgement:
+        """Means over all scenes."""
+        together = Scorer()
+        for record in records:
+            together.include(record)
+        return Judgement(together.scores(), {})
+
+    def kept(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """In float16."""
+        floats: dict[str, Any] = {name: value.half() for name, value in weights.items() if value.is_floating_point()}
+        return floats, {"widths": json.dumps(self.arguments.widths)}
