@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,5 +44,7 @@ def gather_evidence(inputs: MotionInputs, model: MotionModel) -> Steps[MotionEvi
 
 
 def label_motion(evidence: MotionEvidence, tracks: Tracks, settings: MotionSettings, model: MotionModel) -> MotionLabels:
-    """Decide which tracks move."""
-    return model.decide(evidence, tracks, settings.threshold)
+    """Decide which tracks move. With `always_moves` the model decides as if it were certain that something does."""
+    believed = dataclasses.replace(evidence, moving_score=1.0) if settings.always_moves else evidence
+    labels = model.decide(believed, tracks, settings.threshold)
+    return dataclasses.replace(labels, evidence=evidence)
