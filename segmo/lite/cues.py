@@ -7,14 +7,14 @@ minimum barrier saliency (Zhang et al., ICCV 2015), computed as a morphological 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
-from segmo.lite.flow import GAPS
+if TYPE_CHECKING:
+    from segmo.lite.views import FrameViews
 
 Field = npt.NDArray[np.floating[Any]]
 
@@ -22,7 +22,6 @@ Residuals = tuple[Field, Field]
 
 DIRECTIONS = np.array([[1, 0], [0, 1], [0.5**0.5, 0.5**0.5], [0.5**0.5, -(0.5**0.5)]], np.float32)
 CUE_CAP = 8.0  # far above any noise: stronger evidence adds nothing and would only drown the slower movers
-CELL = 4  # pixels of the flow grid a cell of the cue
 SWEEPS = 4  # four sweeps over both axes reconstruct all but spirals
 LOGIT_SLOPE = 2.2  # how fast probability rises with the logarithm of the cue
 
@@ -115,21 +114,12 @@ def shrink(field: Field, hw: tuple[int, int]) -> Field:
     return cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
 
 
-def frame_residuals(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]) -> Residuals:
-    """Residual flow of one frame towards every other frame it has, and the noise in it.
-
-    Args:
-        flow: (G, h, w, 2) in grid pixels.
-        valid: (G,)
-
-    Returns:
-        (B, h / 4, w / 4, 2) and (B,) for the B gaps that exist.
-    """
-    hw = (flow.shape[1] // CELL, flow.shape[2] // CELL)
-    residuals, noise = np.zeros((int(valid.sum()), *hw, 2), np.float32), np.zeros(int(valid.sum()), np.float32)
-    for b, gap in enumerate(gap for gap, exists in zip(GAPS, valid, strict=True) if exists):
-        field = trusted_flow(flow, gap)
-        residuals[b] = shrink(field, hw) - homography_flow(fit_homography(field)[0], hw, CELL)
+def frame_residuals(views: FrameViews) -> Residuals:
+    """Residual flow of one frame towards every other frame it has, (B, h / 4, w / 4, 2) in grid pixels, and the noise in it, (B,)."""
+    hw, gaps = (views.map_hw[0] // 2, views.map_hw[1] // 2), views.gaps
+    residuals, noise = np.zeros((len(gaps), *hw, 2), np.float32), np.zeros(len(gaps), np.float32)
+    for b, gap in enumerate(gaps):
+        residuals[b] = shrink(views.towards(gap).residual, hw)
         noise[b] = residual_noise(residuals[b], gap)
     return residuals, noise
 

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
 from segmo.lite.flow import GAPS
-from segmo.lite.parallax import epipolar_parts, estimate_ego_motion
+from segmo.lite.views import FrameViews, View
 
 Field = npt.NDArray[np.floating[Any]]
 
@@ -41,29 +40,27 @@ class NetworkInput:
     parallax and motion across; zero where those are unknown."""
 
 
-def network_input(
-    flow: npt.NDArray[np.float16], error: npt.NDArray[np.uint8], valid: npt.NDArray[np.bool_], *, both_ways: bool = False
-) -> NetworkInput:
+def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways: bool = False) -> NetworkInput:
     """Input of one frame; its maps are half as high and wide as the flow.
 
     Where a frame is missing, at the ends of the clip, the motion towards its mirror image in time stands in.
 
     Args:
-        flow, error, valid: (G, H, W, 2), (G, H, W) and (G,) of the frame.
+        views: of the frame.
+        error: (G, H, W) photometric error of its flow.
         both_ways: look for parallax towards the past too. Training does, so that it can reverse time; in use the future alone
             gives the same masks in two thirds of the time.
     """
-    hw = (flow.shape[1] // 2, flow.shape[2] // 2)
-    count = len(GAPS)
+    hw, count = views.map_hw, len(GAPS)
     planes, scales = np.zeros((PLANES, *hw), np.float16), np.zeros(SCALES, np.float32)
     errors = np.zeros((count, *hw), np.uint8)
-    standing_in = [_source(g, valid) for g in range(count)]
+    standing_in = [_source(g, views.valid) for g in range(count)]
     for source in sorted({index for index in standing_in if index is not None}):
         same = [g for g in range(count) if standing_in[g] == source]
         small_error = cv2.resize(error[source], (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
         for length in {abs(GAPS[g]) for g in same}:  # a clip of a few frames has no long gap: then four times the short one stands in
-            field = _field(flow, source, length)
-            answer = _without_camera(field, hw, GAPS[source])
+            view = views.towards(GAPS[source], length)
+            answer = _without_camera(view, 1 if GAPS[source] > 0 else -1)
             for g in (g for g in same if abs(GAPS[g]) == length):
                 errors[g] = small_error
                 for kind in range(2):
@@ -72,7 +69,7 @@ def network_input(
             wanted = LONG_GAPS if both_ways else LONG_GAPS[1:]
             slots = [LONG_GAPS.index(GAPS[g]) for g in same if abs(GAPS[g]) == length and GAPS[g] in wanted]
             if slots:
-                parts = _epipolar(field, hw)
+                parts = _epipolar(view)
                 for k in slots:
                     for kind, (part, scale) in enumerate(parts):
                         planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
@@ -88,18 +85,10 @@ def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:
     return None
 
 
-def _field(flow: npt.NDArray[np.float16], source: int, length: int) -> Field:
-    gap = GAPS[source]
-    return trusted_flow(flow, gap) if abs(gap) == length else flow[source].astype(np.float32) * (length / abs(gap))
-
-
-def _without_camera(field: Field, hw: tuple[int, int], gap: int) -> tuple[tuple[Field, float], tuple[Field, float]]:
+def _without_camera(view: View, sign: int) -> tuple[tuple[Field, float], tuple[Field, float]]:
     """Residual flow and flow minus its median, each as (2, h, w) planes in units of its scale, with the logarithm of that."""
-    sign = 1 if gap > 0 else -1
-    small = cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
-    residual = small - homography_flow(fit_homography(field)[0], hw, cell=2)
-    median = np.median(small[::4, ::4].reshape(-1, 2), axis=0)
-    return _normalised(sign * residual), _normalised(sign * (small - median))
+    median = np.median(view.flow[::4, ::4].reshape(-1, 2), axis=0)
+    return _normalised(sign * view.residual), _normalised(sign * (view.flow - median))
 
 
 def _normalised(vectors: Field) -> tuple[Field, float]:
@@ -108,14 +97,12 @@ def _normalised(vectors: Field) -> tuple[Field, float]:
     return np.clip(vectors / np.float32(scale), -CLIP, CLIP).transpose(2, 0, 1), 0.5 * float(np.log(scale))
 
 
-def _epipolar(field: Field, hw: tuple[int, int]) -> list[tuple[Field, float]]:
+def _epipolar(view: View) -> list[tuple[Field, float]]:
     """Parallax along and motion across the epipolar lines; nothing where the camera travels too little to tell."""
-    small = cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * np.float32(0.5)
-    ego = estimate_ego_motion(small)
-    if not ego.observable:
+    if not view.ego.observable:
         return []
     answer = []
-    for part in epipolar_parts(small, ego):
+    for part in view.epipolar_parts:
         scale = float(np.quantile(np.abs(part[::2, ::2]), 0.9)) * 2 + FLOOR_PX
         answer.append((np.clip(part * np.float32(2 / scale), -CLIP, CLIP), 0.5 * float(np.log(scale))))
     return answer

@@ -78,11 +78,12 @@ def _half_sphere(count: int) -> Field:
 
 def _fit_rotations(directions: Field, p: Field, vectors: Field, prior: Field, floor: float) -> tuple[Field, Field]:
     """Robust rotation (K, 3) for each of (K, 3) translation directions, and the (K, P) flow it leaves across the epipolar lines."""
-    along = np.einsum("pck,dk->dpc", _translation_basis(p), directions)
+    along = (_translation_basis(p) @ directions.T).transpose(2, 0, 1)
     across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    design = np.einsum("dpc,pck->dpk", across, _rotation_basis(p))
-    target = np.einsum("dpc,pc->dp", across, vectors)
+    turning = _rotation_basis(p)
+    design = across[..., :1] * turning[:, 0] + across[..., 1:] * turning[:, 1]
+    target = across[..., 0] * vectors[:, 0] + across[..., 1] * vectors[:, 1]
     weights = np.broadcast_to(prior, target.shape)
     for _ in range(ROUNDS):
         weighted = design * weights[..., None]
@@ -132,29 +133,40 @@ def _rotation_alone(p: Field, vectors: Field, floor: float) -> Field:
 
 
 def epipolar_parts(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
-    """Split an (h, w, 2) flow field, less rotation, into parts along and across epipolar lines.
+    """Split an (h, w, 2) float32 flow field, less rotation, into parts along and across epipolar lines.
 
     Returns:
         (h, w) parallax along the lines in grid pixels (negative = behind the camera: impossible for what is static), and
         (h, w) distance across them in grid pixels (zero for what is static).
     """
+    x, y, focal = _picture_axes(flow)
+    turn = ego.rotation.astype(np.float32)
+    left_x = flow[..., 0] - (turn[0] * x * y - turn[1] * (1 + x * x) + turn[2] * y) * focal
+    left_y = flow[..., 1] - (turn[0] * (1 + y * y) - turn[1] * x * y - turn[2] * x) * focal
+    along_x, along_y = _translation_flow(x, y, ego)
+    length = np.maximum(np.hypot(along_x, along_y), np.float32(1e-9))
+    return (left_x * along_x + left_y * along_y) / length, np.abs(left_x * along_y - left_y * along_x) / length
+
+
+def _picture_axes(flow: Field) -> tuple[Field, Field, np.float32]:
+    """Normalised x (1, w) and y (h, 1) of the pixels of a field, and the focal length in pixels, in float32."""
     height, width = flow.shape[:2]
-    y, x = np.mgrid[0:height, 0:width]
-    p, focal = _normalised(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64), (height, width))
-    left = flow.reshape(-1, 2) - (_rotation_basis(p) @ ego.rotation) * focal
-    along = _translation_basis(p) @ ego.translation
-    along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    parallel = np.einsum("pc,pc->p", left, along).reshape(height, width)
-    across = (left[:, 0] * along[:, 1] - left[:, 1] * along[:, 0]).reshape(height, width)
-    return parallel.astype(np.float32), np.abs(across).astype(np.float32)
+    focal = np.float32(FOCAL * max(height, width))
+    x = (np.arange(width, dtype=np.float32)[None] - np.float32((width - 1) / 2)) / focal
+    y = (np.arange(height, dtype=np.float32)[:, None] - np.float32((height - 1) / 2)) / focal
+    return x, y, focal
+
+
+def _translation_flow(x: Field, y: Field, ego: EgoMotion) -> tuple[Field, Field]:
+    """Flow (h, w) in x and in y that the translation causes at depth 1."""
+    shift = ego.translation.astype(np.float32)
+    return (x * shift[2] - shift[0]) + 0 * y, (y * shift[2] - shift[1]) + 0 * x
 
 
 def inverse_depth(flow: Field, ego: EgoMotion) -> tuple[Field, Field]:
     """Relative inverse depth (h, w), not yet scaled, and the (h, w) confidence in it, from one flow field."""
-    height, width = flow.shape[:2]
-    y, x = np.mgrid[0:height, 0:width]
-    p, _ = _normalised(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64), (height, width))
-    leverage = np.linalg.norm(_translation_basis(p) @ ego.translation, axis=1).reshape(height, width).astype(np.float32)
+    x, y, _ = _picture_axes(flow)
+    leverage = np.hypot(*_translation_flow(x, y, ego))
     parallel, across = epipolar_parts(flow, ego)
     usable = np.maximum(leverage, 0.05)
     # A pixel of noise weighs more where translation moves the picture less: near the epipole.

@@ -16,11 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
 from segmo.lite.cues import logit, sigmoid
-from segmo.lite.flow import GAPS
-from segmo.lite.parallax import epipolar_parts, estimate_ego_motion
 from segmo.lite.refinement import warp
+from segmo.lite.views import FrameViews
 
 Field = npt.NDArray[np.floating[Any]]
 
@@ -46,32 +44,29 @@ class FrameTest:
     """What the camera does here: `travels`, `turns` or `stands still`."""
 
 
-def test_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], grey: npt.NDArray[np.uint8], t: int) -> FrameTest | None:
-    """Test frame t against a static scene.
+def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameTest | None:
+    """Test a frame against a static scene.
 
     Args:
-        flow, valid: (G, h, w, 2) and (G,) of this frame.
+        views: of frame t.
         grey: (T, h, w) all frames on the flow grid.
-        t: index of this frame.
+        t: index of the frame.
 
     Returns:
         None if there is no frame four frames away.
     """
-    gap = 4 if valid[GAPS.index(4)] else -4
-    if not valid[GAPS.index(gap)]:
+    gap = next((gap for gap in (4, -4) if gap in views.gaps), None)
+    if gap is None:
         return None
-    hw = (flow.shape[1] // 2, flow.shape[2] // 2)
-    field = trusted_flow(flow, gap)
-    small = cv2.resize(field, (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * 0.5
-    camera = homography_flow(fit_homography(field)[0], hw, cell=2) * 0.5
+    view, hw = views.towards(gap), views.map_hw
+    camera = view.camera * np.float32(0.5)
     here, there = (cv2.resize(grey[i], (hw[1], hw[0]), interpolation=cv2.INTER_AREA) for i in (t, t + gap))
-    gain = cv2.absdiff(here, warp(there, camera)).astype(np.float32) - cv2.absdiff(here, warp(there, small))
+    gain = cv2.absdiff(here, warp(there, camera)).astype(np.float32) - cv2.absdiff(here, warp(there, view.in_map_pixels))
     gain = cv2.blur(gain, (3, 3))
-    ego = estimate_ego_motion(small)
-    if ego.observable:
-        parallel, across = epipolar_parts(small, ego)
-        return FrameTest(across, parallel < -BACKWARDS_PX - 2 * ego.spread_px, gain, ego.spread_px, "travels")
-    length = np.linalg.norm(small - camera, axis=-1)
+    if view.ego.observable:
+        parallel, across = view.epipolar_parts
+        return FrameTest(across, parallel < -BACKWARDS_PX - 2 * view.ego.spread_px, gain, view.ego.spread_px, "travels")
+    length = np.linalg.norm(view.in_map_pixels - camera, axis=-1)
     turns = float(np.median(np.linalg.norm(camera[::4, ::4], axis=-1))) > STILL_PX
     return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)), "turns" if turns else "stands still")
 

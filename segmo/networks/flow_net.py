@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDE = 16
 """Inputs are extended to multiples of this many pixels."""
@@ -76,6 +77,15 @@ class FlowNet(nn.Module):
         x = self.up4(torch.cat([_twice(x), quarter], 1))
         x = self.up2(torch.cat([_twice(x), half], 1))
         return F.pixel_shuffle(self.head(x), 2)[:, 0, :height, :width]
+
+    def fused(self) -> FlowNet:
+        """This network for use only, in evaluation mode, and faster: normalisations become part of the convolutions before them."""
+        for module in list(self.modules()):
+            if isinstance(module, nn.Sequential):
+                for i in range(len(module) - 1):
+                    if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
+                        module[i], module[i + 1] = fuse_conv_bn_eval(module[i], module[i + 1]), nn.Identity()
+        return self
 
 
 def _twice(x: Tensor) -> Tensor:

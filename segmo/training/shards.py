@@ -23,6 +23,7 @@ import numpy.typing as npt
 from segmo.errors import DataError, SettingsError
 from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
 from segmo.lite.inputs import PLANES, SCALES, network_input
+from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.types import Steps
@@ -97,7 +98,7 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     config = kinds[np.random.default_rng([own, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
     scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
-    inputs = network_input(flow.flow, flow.error, flow.valid, both_ways=True)
+    inputs = network_input(FrameViews(flow.flow, flow.valid), flow.error, both_ways=True)
     moving = (scene.moving_labels[2] > 0).astype(np.uint8) * np.uint8(255)
     hw = (flow.flow.shape[1], flow.flow.shape[2])
     record = np.zeros((), record_dtype(hw))

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
+from segmo.lite.inputs import NetworkInput, network_input
 from segmo.lite.parallel import parallel_map
+from segmo.lite.views import FrameViews
 from segmo.settings import MaskSettings
 from segmo.stages.masks import MaskInputs, no_objects
 from segmo.stages.motion import MotionInputs
@@ -25,9 +27,8 @@ from segmo.types import (
     ObjectMasks,
     Steps,
     Tracks,
-    within,
 )
-from segmo.zoo.lite_motion import load_flow_net, network_probability
+from segmo.zoo.lite_motion import NetworkOnFrames, load_flow_net
 from segmo.zoo.registry import LITE_MOTION
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class LiteTracks:
 class LiteDepth:
     """Relative inverse depth from motion parallax."""
 
-    identity = "lite-depth-1"
+    identity = "lite-depth-2"
     needs_flow = True
 
     def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
@@ -121,7 +122,7 @@ class LiteFeatures:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-6-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-7-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self) -> None:
@@ -133,22 +134,24 @@ class LiteMotion:
         frames, hw = len(inputs.clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         grey = grey_grid(inputs.clip.frames, fields.grid_hw)
 
-        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None]:
-            flow, valid = fields.flow[:, t], fields.valid[:, t]
-            return cues.frame_residuals(flow, valid), verification.test_frame(flow, valid, grey, t)
+        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None, NetworkInput]:
+            views = FrameViews(fields.flow[:, t], fields.valid[:, t])
+            made = network_input(views, fields.photometric_error[:, t])
+            return cues.frame_residuals(views), verification.test_frame(views, grey, t), made
 
-        judged = []
-        for answer in parallel_map(judge, range(frames)):
-            judged.append(answer)
-            yield 0.4 * len(judged) / frames
-        chunks = [[residuals for residuals, _ in judged[first : first + 4]] for first in range(0, frames, 4)]
+        self._network = self._network or load_flow_net()
+        network_on_frames, residuals, tests = NetworkOnFrames(self._network), [], []
+        for residual, test, made in parallel_map(judge, range(frames)):
+            network_on_frames.add(made)
+            residuals.append(residual)
+            tests.append(test)
+            yield 0.9 * len(tests) / frames
+        network = network_on_frames.probability()
+        chunks = [residuals[first : first + 4] for first in range(0, frames, 4)]
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        self._network = self._network or load_flow_net()
-        network = yield from within(network_probability(fields, self._network), 0.5, 0.95)
         joined = cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(network) + cues.logit(standing_out)))
         smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(joined)))
-        tests = [test for _, test in judged]
         maps, moving_score = verification.verify_regions(smooth, network, tests)
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)

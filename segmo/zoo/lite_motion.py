@@ -12,9 +12,7 @@ import numpy.typing as npt
 
 from segmo.errors import WeightsError
 from segmo.lite.flow import GAPS
-from segmo.lite.inputs import PLANES, SCALES, NetworkInput, network_input
-from segmo.lite.parallel import parallel_map
-from segmo.types import FlowFields, Steps
+from segmo.lite.inputs import PLANES, SCALES, NetworkInput
 from segmo.zoo.registry import LITE_MOTION
 
 if TYPE_CHECKING:
@@ -54,22 +52,32 @@ def load_flow_net(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> Flo
         net.load_state_dict(tensors | counters, strict=True)
     except RuntimeError as error:
         raise WeightsError(f"The weights {path} do not fit this version of the network: {error}. Restore both from one version.") from error
-    return net.eval().requires_grad_(False)
+    return net.eval().requires_grad_(False).fused()
 
 
-def network_probability(fields: FlowFields, model: FlowNet) -> Steps[npt.NDArray[np.float32]]:
-    """(T, h / 2, w / 2) probability that a pixel moves on its own, frame by frame, for flow on an (h, w) grid at the gaps `GAPS`."""
-    frames = fields.flow.shape[1]
-    inputs = parallel_map(lambda t: network_input(fields.flow[:, t], fields.photometric_error[:, t], fields.valid[:, t]), range(frames))
-    answer = np.zeros((frames, fields.grid_hw[0] // 2, fields.grid_hw[1] // 2), np.float32)
-    waiting: list[NetworkInput] = []
-    for t, made in enumerate(inputs):
-        waiting.append(made)
-        if len(waiting) == BATCH or t == frames - 1:
-            answer[t + 1 - len(waiting) : t + 1] = _forward(waiting, model)
-            waiting.clear()
-            yield (t + 1) / frames
-    return answer
+class NetworkOnFrames:
+    """The network over the frames of a clip as they come, several at a time."""
+
+    def __init__(self, model: FlowNet) -> None:
+        self._model = model
+        self._waiting: list[NetworkInput] = []
+        self._done: list[npt.NDArray[np.float32]] = []
+
+    def add(self, made: NetworkInput) -> None:
+        """Take the input of the next frame."""
+        self._waiting.append(made)
+        if len(self._waiting) == BATCH:
+            self._flush()
+
+    def probability(self) -> npt.NDArray[np.float32]:
+        """(T, h, w) probability that a pixel moves on its own, of the T frames taken so far."""
+        if self._waiting:
+            self._flush()
+        return np.concatenate(self._done)
+
+    def _flush(self) -> None:
+        self._done.append(_forward(self._waiting, self._model))
+        self._waiting.clear()
 
 
 def _forward(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ import pytest
 
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES, network_input
+from segmo.lite.views import FrameViews
 
 HW = (128, 192)
 EVERY = np.ones(4, np.bool_)
@@ -28,7 +29,7 @@ def no_error(level=0):
 
 def test_the_camera_is_taken_out_and_all_gaps_point_ahead_in_time():
     flow, mask = scene()
-    made = network_input(flow, no_error(), EVERY)
+    made = network_input(FrameViews(flow, EVERY), no_error())
     residual = made.planes[:8].astype(np.float32).reshape(4, 2, *mask.shape)
     assert np.abs(residual[:, :, ~mask]).max() < 0.05
     assert (residual[:, 0, mask] > 0.9).all() and (residual[:, 1, mask] < -0.9).all()
@@ -39,7 +40,7 @@ def test_the_camera_is_taken_out_and_all_gaps_point_ahead_in_time():
 def test_scales_say_what_planes_were_divided_by():
     flow, mask = scene(speed=(50.0, 0.0), camera=(0.0, 0.0))
     flow[:, :64] += (np.array(GAPS) * 3.0)[:, None, None, None].astype(np.float16) * np.array([1, 0], np.float16)  # half of the picture
-    made = network_input(flow, no_error(), EVERY)
+    made = network_input(FrameViews(flow, EVERY), no_error())
     short = GAPS.index(1)
     median_free = made.planes[8 + 2 * short].astype(np.float32) * np.exp(2 * made.scales[4 + short])
     assert np.exp(2 * made.scales[4 + short]) == pytest.approx(3 + FLOOR_PX, abs=0.01)
@@ -53,7 +54,7 @@ def test_a_missing_frame_is_replaced_by_its_mirror_image_in_time():
     flow[GAPS.index(-1)] = 0
     error = no_error()
     error[GAPS.index(4)], error[GAPS.index(1)] = 9, 5
-    made = network_input(flow, error, np.array([False, False, True, True]))
+    made = network_input(FrameViews(flow, np.array([False, False, True, True])), error)
     np.testing.assert_array_equal(made.planes[0:4], made.planes[6:8].tolist() + made.planes[4:6].tolist())
     assert made.error[:, 0, 0].tolist() == [9, 5, 5, 9]
     np.testing.assert_array_equal(made.scales[[0, 1]], made.scales[[3, 2]])
@@ -61,14 +62,14 @@ def test_a_missing_frame_is_replaced_by_its_mirror_image_in_time():
 
 def test_a_clip_of_two_frames_extends_its_short_gap():
     flow, _ = scene()
-    made = network_input(flow, no_error(), np.array([False, False, True, False]))
-    whole = network_input(flow, no_error(), EVERY)
+    made = network_input(FrameViews(flow, np.array([False, False, True, False])), no_error())
+    whole = network_input(FrameViews(flow, EVERY), no_error())
     np.testing.assert_allclose(made.planes[:16].astype(float), whole.planes[:16].astype(float), atol=0.01)
 
 
 def test_a_single_frame_gives_nothing():
     flow, _ = scene()
-    made = network_input(flow, no_error(255), np.zeros(4, np.bool_))
+    made = network_input(FrameViews(flow, np.zeros(4, np.bool_)), no_error(255))
     assert made.planes.shape == (PLANES, 64, 96) and made.scales.shape == (SCALES,)
     assert not made.planes.any() and not made.scales.any()
 
@@ -76,7 +77,7 @@ def test_a_single_frame_gives_nothing():
 def test_long_flow_that_failed_does_not_count():
     flow, _ = scene(speed=(6.0, 0.0), camera=(12.0, 0.0))
     flow[GAPS.index(4)] = np.random.default_rng(0).normal(0, 30, (*HW, 2))
-    made = network_input(flow, no_error(), EVERY)
+    made = network_input(FrameViews(flow, EVERY), no_error())
     long, short = made.planes[6].astype(np.float32), made.planes[4].astype(np.float32)
     assert np.corrcoef(long.ravel(), short.ravel())[0, 1] > 0.99
 
@@ -88,19 +89,19 @@ def test_motion_across_epipolar_lines_is_told_from_parallax():
     for g, gap in enumerate(GAPS):
         flow[g, ..., 0] = -gap * 2 * nearness
         flow[g, 32:64, 128:160, 1] = gap * 1.5
-    made = network_input(flow.astype(np.float16), no_error(), EVERY, both_ways=True)
+    made = network_input(FrameViews(flow.astype(np.float16), EVERY), no_error(), both_ways=True)
     along, across = made.planes[16:18].astype(np.float32)
     moving = np.zeros(across.shape, np.bool_)
     moving[17:31, 65:79] = True
     assert across[moving].mean() > 5 * across[~moving].mean()
     assert np.corrcoef(along[~moving], nearness[::2, ::2][~moving])[0, 1] > 0.95
     assert made.scales[8:].all()
-    future_alone = network_input(flow.astype(np.float16), no_error(), EVERY)
+    future_alone = network_input(FrameViews(flow.astype(np.float16), EVERY), no_error())
     np.testing.assert_array_equal(future_alone.planes[18:], made.planes[18:])
     assert not future_alone.planes[16:18].any()
 
 
 def test_no_parallax_without_travel():
     flow, _ = scene(speed=(2.0, 0.5))
-    made = network_input(flow, no_error(), EVERY)
+    made = network_input(FrameViews(flow, EVERY), no_error())
     assert not made.planes[16:].any() and not made.scales[8:].any()
