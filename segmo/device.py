@@ -5,12 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segmo.errors import DeviceError, SettingsError
 
+_LOOK_S = 0.02
 _NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -80,6 +84,57 @@ def _has_driver() -> bool:
     except OSError:
         return False
     return True
+
+
+class PeakMemory:
+    """The most memory that this process, and torch on its CUDA device, held while a `with` lasted; the most of all, if used again.
+
+    The process is looked at from a thread, many times a second: the system's own peak is that of the process since it began.
+    """
+
+    def __init__(self) -> None:
+        self.process_mb = 0
+        """Resident memory in megabytes of 10^6 bytes."""
+        self.gpu_mb = 0
+        """Allocated by tensors, in megabytes of 10^6 bytes; 0 where CUDA is not used."""
+
+    def __enter__(self) -> PeakMemory:
+        cuda = _used_cuda()
+        if cuda:
+            cuda.reset_peak_memory_stats()
+        self._done = threading.Event()
+        self._look()
+        threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._look()
+        cuda = _used_cuda()
+        if cuda:
+            self.gpu_mb = max(self.gpu_mb, round(cuda.max_memory_allocated() / 1e6))
+
+    def _watch(self) -> None:
+        while not self._done.wait(_LOOK_S):
+            self._look()
+
+    def _look(self) -> None:
+        self.process_mb = max(self.process_mb, round(_resident() / 1e6))
+
+
+def _resident() -> int:
+    """Bytes of main memory that this process holds; where the system does not tell, the most that it ever held."""
+    pages = _read("/proc/self/statm").split()
+    if len(pages) > 1:
+        return int(pages[1]) * os.sysconf("SC_PAGE_SIZE")
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _used_cuda() -> Any:
+    """torch.cuda if this process computes on it, else None; torch is not imported for that."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
 
 
 def free_memory() -> int:

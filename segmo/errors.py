@@ -21,6 +21,12 @@ Every message says what happened, which value was seen, and ends in what to do a
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
 
 class SegmoError(Exception):
     """Base of everything segmo raises on purpose."""
@@ -60,3 +66,21 @@ class CacheError(SegmoError):
 
 class OutputError(SegmoError):
     """A result cannot be written."""
+
+
+@contextmanager
+def errors_named(stage: str) -> Iterator[None]:
+    """Make every error tell in which stage it happened, as a SegmoError."""
+    try:
+        yield
+    except SegmoError as error:
+        raise type(error)(f"Stage {stage}: {error}") from error
+    except MemoryError as error:
+        raise DeviceError(f"Stage {stage}: this machine ran out of memory. Use a smaller maximum side or fewer frames.") from error
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
+            advice = "Use the preset paper-fast, a smaller maximum side or fewer frames, or --device cpu."
+            raise DeviceError(f"Stage {stage}: the GPU ran out of memory. {advice}") from error
+        log.exception("Stage %s failed.", stage)
+        what = f"Stage {stage} failed unexpectedly: {type(error).__name__}: {error}."
+        raise SegmoError(f"{what} Try other settings, and report this as a bug with the clip and the command.") from error

@@ -12,16 +12,16 @@ gets a Job, which is plain data, and may hand it to another process.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from segmo.cache import StageCache
-from segmo.errors import DeviceError, SegmoError
+from segmo.device import PeakMemory
+from segmo.errors import errors_named
 from segmo.settings import Settings
 from segmo.stages import depth, features, flow, frames, masks, motion, tracks
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
@@ -29,8 +29,6 @@ from segmo.video import content_hash
 from segmo.zoo.presets import models_of, within_preset
 from segmo.zoo.registry import find
 from segmo.zoo.store import ModelStore
-
-log = logging.getLogger(__name__)
 
 STAGES = ("frames", "flow", "depth", "tracks", "features", "motion", "masks")
 """The stages as events name them, in order."""
@@ -68,6 +66,10 @@ class StageRecord:
     cached: bool
     key: str
     """Of the product in the cache."""
+    memory_mb: int = 0
+    """Most that the process held meanwhile, in 10^6 bytes; 0 with a product from the cache."""
+    gpu_memory_mb: int = 0
+    """Most that torch held on its CUDA device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +231,7 @@ class _Run:
         self.keys = self._plan_keys()
         self._fetched = False
         self._started: dict[str, float] = {}
+        self._peaks = {stage: PeakMemory() for stage in STAGES}
 
     def __getitem__(self, name: str) -> Any:
         return self.products[name]
@@ -248,7 +251,9 @@ class _Run:
             cached = yield from self._make(task)
         if task.name != "evidence":  # the labels that follow report for the whole motion stage
             seconds = time.perf_counter() - began
-            self.records.append(StageRecord(task.stage, self._identity(task), round(seconds, 3), cached, self.keys[task.name]))
+            peak = self._peaks[task.stage]
+            made = (cached, self.keys[task.name], peak.process_mb, peak.gpu_mb)
+            self.records.append(StageRecord(task.stage, self._identity(task), round(seconds, 3), *made))
             yield StageEvent(task.stage, "cached" if cached else "done", 1.0, seconds, self.products[task.name])
 
     def _read(self, task: _Task) -> bool:
@@ -265,7 +270,7 @@ class _Run:
                 yield StageEvent(task.stage, "progress", 0.0, time.perf_counter() - self._started[task.stage])
             if self._read(task):
                 return True
-            with _errors_named(task.stage):
+            with errors_named(task.stage), self._peaks[task.stage]:
                 yield from self._fetch_weights(task)
                 product = yield from self._compute(task)
                 self.products[task.name] = self.cache.put(self.keys[task.name], product)
@@ -296,7 +301,7 @@ class _Run:
 
     def _plan_keys(self) -> dict[str, str]:
         """The keys of all products: they depend on the source, the settings and the models' identities, not on any product."""
-        with _errors_named("frames"):
+        with errors_named("frames"):
             keys = {"source": content_hash(self.source)}
         for task in CHAIN:
             inputs = [keys[name] for name in self._inputs(task)]
@@ -311,24 +316,6 @@ class _Run:
 
     def _identity(self, task: _Task) -> str:
         return self.store.identity(task.role, self.models[task.role]) if task.role else ""
-
-
-@contextmanager
-def _errors_named(stage: str) -> Iterator[None]:
-    """Make every error tell in which stage it happened, as a SegmoError."""
-    try:
-        yield
-    except SegmoError as error:
-        raise type(error)(f"Stage {stage}: {error}") from error
-    except MemoryError as error:
-        raise DeviceError(f"Stage {stage}: this machine ran out of memory. Use a smaller maximum side or fewer frames.") from error
-    except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
-            advice = "Use the preset paper-fast, a smaller maximum side or fewer frames, or --device cpu."
-            raise DeviceError(f"Stage {stage}: the GPU ran out of memory. {advice}") from error
-        log.exception("Stage %s failed.", stage)
-        what = f"Stage {stage} failed unexpectedly: {type(error).__name__}: {error}."
-        raise SegmoError(f"{what} Try other settings, and report this as a bug with the clip and the command.") from error
 
 
 def _nothing(_: Settings) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from segmo.device import free_memory, pick_device
+from segmo.device import PeakMemory, free_memory, pick_device
 from segmo.errors import DeviceError, SettingsError
 
 
@@ -75,3 +76,26 @@ def test_models_that_need_no_gpu_do_not_import_torch():
 
 def test_free_memory_is_that_of_a_computer():
     assert 1e7 < free_memory() < 1e14
+
+
+def test_peak_memory_is_that_of_the_time_it_watches():
+    peak = PeakMemory()
+    with peak:
+        pass
+    idle = peak.process_mb
+    with peak:
+        held = np.ones(30_000_000)  # 240 MB
+        del held
+    assert idle > 10 and 150 < peak.process_mb - idle < 400 and peak.gpu_mb == 0
+    after = PeakMemory()
+    with after:
+        pass
+    assert after.process_mb < peak.process_mb - 150, "what was held before does not count"
+
+
+def test_peak_memory_counts_what_torch_holds_on_a_gpu(monkeypatch):
+    cuda = SimpleNamespace(is_initialized=lambda: True, reset_peak_memory_stats=lambda: None, max_memory_allocated=lambda: 3_000_000_000)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with PeakMemory() as peak:
+        pass
+    assert peak.gpu_mb == 3000

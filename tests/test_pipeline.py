@@ -73,6 +73,7 @@ def test_second_run_reads_everything_but_flow_and_loads_no_model(source, cache):
     assert read(events) == [stage for stage in STAGES if stage != "flow"] and len(events) == 6
     assert not store.loaded and not store.calls
     assert result.flow is None and all(record.cached for record in result.stages)
+    assert all(record.memory_mb > 10 for record in first.stages) and not any(record.memory_mb for record in result.stages)
     np.testing.assert_array_equal(result.clip.frames, first.clip.frames)
     np.testing.assert_array_equal(result.masks.labels, first.masks.labels)
 

@@ -70,7 +70,7 @@ def pack(directory: Path, contents: Collection[str]) -> FilesPart:
 
 def record(result: Result, files_seconds: float) -> RunPart:
     """What ran, for how long, and how to repeat it."""
-    rows = [StageRow(row.stage, row.model, row.seconds, row.cached) for row in result.stages]
+    rows = [StageRow(row.stage, row.model, row.seconds, row.cached, row.memory_mb, row.gpu_memory_mb) for row in result.stages]
     rows.append(StageRow("files", "", files_seconds, False))
     rows.sort(key=lambda row: list(text.STAGES).index(row.stage))  # not in the order in which the cache was asked
     clip, total = result.clip, sum(row.seconds for row in rows if not row.cached)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from segmo.ui import text
-from segmo.ui.parts import FilesPart, MotionPart, MovingObject, Part, PicturesPart, ResultPart, RunPart, VideoPart
+from segmo.ui.parts import FilesPart, MotionPart, MovingObject, Part, PicturesPart, ResultPart, RunPart, StageRow, VideoPart
 
 Updates = dict[str, Any]
 """New values of some components, by name; the others stay as they are."""
@@ -208,15 +208,21 @@ def _live(part: MotionPart, directory: Path) -> str:
 def _record(part: RunPart) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escape(text.STAGES.get(row.stage, row.stage))}</th><td>{escape(row.model)}</td>'
-        f"<td>{'from cache' if row.cached else f'{row.seconds:.1f} s'}</td></tr>"
+        f"<td>{'from cache' if row.cached else f'{row.seconds:.1f} s'}</td><td>{_memory(row)}</td></tr>"
         for row in part.stages
     )
-    head = "<tr><th scope=col>Stage</th><th scope=col>Model</th><th scope=col>Time</th></tr>"
+    head = "<tr><th scope=col>Stage</th><th scope=col>Model</th><th scope=col>Time</th><th scope=col>Memory</th></tr>"
     return (
         f'<table class="record"><thead>{head}</thead><tbody>{rows}</tbody></table>'
         f"<h3>The same run in a terminal</h3><pre><code>{escape(part.command)}</code></pre>"
         f"<h3>The same run from Python, through this app</h3><pre><code>{escape(part.snippet)}</code></pre>"
     )
+
+
+def _memory(row: StageRow) -> str:
+    """The most memory that the process and the GPU held during a stage."""
+    held = [f"{row.memory_mb / 1000:.2f} GB"] if row.memory_mb else []
+    return " + ".join([*held, f"{row.gpu_memory_mb / 1000:.2f} GB on the GPU"] if row.gpu_memory_mb else held)
 
 
 def show_all(parts: Mapping[str, Part], directory: Path) -> Updates:

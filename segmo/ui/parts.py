@@ -110,6 +110,10 @@ class StageRow:
     model: str
     seconds: float
     cached: bool
+    memory_mb: int = 0
+    """Most that the process held meanwhile; 0 where that was not measured."""
+    gpu_memory_mb: int = 0
+    """Most that was held on the GPU."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -116,6 +117,16 @@ def test_texts_from_outside_cannot_become_markup() -> None:
     html = shown["record"]["value"] + shown["run_note"]
     for markup in ("<script", "<img", "<b>", "<x>", "<y>"):
         assert markup not in html
+
+
+def test_run_details_tell_the_memory_of_each_stage() -> None:
+    rows = [
+        parts.StageRow("flow", "", 1.0, False, 740, 3120),
+        parts.StageRow("masks", "", 1.0, False, 1260),
+        parts.StageRow("depth", "", 0, True),
+    ]
+    cells = re.findall(r"<td>([^<]*)</td></tr>", panels.show("run", parts.RunPart(stages=rows), Path("/tmp"))["record"]["value"])
+    assert cells == ["0.74 GB + 3.12 GB on the GPU", "1.26 GB", ""]
 
 
 def test_a_folder_without_a_result_is_refused(tmp_path: Path) -> None:
