@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segmo.cli.options import add_setting_flags, settings_from
+
+if TYPE_CHECKING:
+    from segmo.datasets.scenes import Done
 
 PARTS = ("depths", "tracks", "features")
 
@@ -43,11 +47,8 @@ def parts_from(args: argparse.Namespace) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare, and say what was written; returns 2 if a scene failed."""
-    import sys
-
     settings = settings_from(args)  # wrong settings end here, before anything heavy is imported
 
-    from segmo.cli.main import BAD_INPUT, DONE
     from segmo.cli.progress import run_with_bar
     from segmo.datasets import prepare
     from segmo.datasets.layout import open_layout
@@ -58,8 +59,17 @@ def run(args: argparse.Namespace) -> int:
     models = models_of(settings)
     run_with_bar("Weights", store.fetch([(prepare.PARTS[part], models[prepare.PARTS[part]]) for part in parts]))
     done = run_with_bar("Scenes", prepare.prepare(layout, settings, parts, gpus=args.gpus, store=store))
+    return tell(done, f"scenes of {args.data} are prepared")
+
+
+def tell(done: Done, what: str) -> int:
+    """Say what was done; returns the exit code, 2 if a scene failed."""
+    import sys
+
+    from segmo.cli.main import BAD_INPUT, DONE
+
     for failure in done.failures:
         print(f"segmo: {failure}", file=sys.stderr)
     failed = f" {len(done.failures)} failed." if done.failures else ""
-    print(f"{done.scenes} scenes of {args.data} are prepared, {done.files_written} files of them new.{failed}")
+    print(f"{done.scenes} {what}, {done.files_written} files of them new.{failed}")
     return BAD_INPUT if done.failures else DONE

@@ -164,7 +164,7 @@ def write_depth(path: Path, depth: npt.NDArray[np.uint16]) -> None:
     """Write (H, W) stored inverse depth."""
     if depth.dtype != np.uint16 or depth.ndim != 2:
         raise DataError(f"Depth is {depth.dtype} of shape {depth.shape}. Give (H, W) uint16.")
-    _write(path, _png(depth))
+    write_bytes(path, _png(depth))
 
 
 def read_tracks(scene: Scene, query: str, targets: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -198,7 +198,7 @@ def write_tracks(scene: Scene, query: str, targets: Sequence[str], rows: npt.NDA
     if rows.ndim != 3 or rows.shape[1:] != (len(targets), 4):
         raise DataError(f"Tracks have shape {rows.shape}. Give (N, {len(targets)}, 4).")
     for index, target in enumerate(targets):
-        _write(scene.track_file(query, target), _npy(rows[:, index].astype(np.float32)))
+        write_bytes(scene.track_file(query, target), _npy(rows[:, index].astype(np.float32)))
 
 
 def read_features(path: Path) -> npt.NDArray[np.float16]:
@@ -219,13 +219,13 @@ def write_features(path: Path, features: npt.NDArray[np.float16]) -> None:
     """Write (grid_h, grid_w, C) features, plain or as gzip-compressed HDF5, as the ending says."""
     features = np.ascontiguousarray(features, np.float16)
     if path.suffix != ".h5":
-        return _write(path, _npy(features))
+        return write_bytes(path, _npy(features))
     import h5py
 
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.create_dataset(FEATURE_DATASET, data=features, compression="gzip")
-    _write(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def read_mask(path: Path) -> Bool:
@@ -239,17 +239,17 @@ def read_mask(path: Path) -> Bool:
 
 def write_mask(path: Path, moving: Bool) -> None:
     """Write an (H, W) moving mask as 0 and 255."""
-    _write(path, _png(moving.astype(np.uint8) * 255))
+    write_bytes(path, _png(moving.astype(np.uint8) * 255))
 
 
 def write_image(path: Path, image: UInt8) -> None:
     """Write an (H, W, 3) RGB frame."""
-    _write(path, _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
+    write_bytes(path, _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a small text file."""
-    _write(path, text.encode())
+    write_bytes(path, text.encode())
 
 
 def _png(image: npt.NDArray[Any]) -> bytes:
@@ -284,7 +284,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {error}. Remove it and prepare the scene again.") from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

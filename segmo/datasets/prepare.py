@@ -8,19 +8,18 @@ of the images, whatever size the models saw.
 
 from __future__ import annotations
 
+import functools
 import json
-import logging
-import multiprocessing
 from collections.abc import Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from segmo.datasets.layout import Layout, Scene, write_depth, write_features, write_text, write_tracks
-from segmo.errors import DataError, InputError, ProductError
+from segmo.datasets.scenes import Done, Store, over_scenes
+from segmo.errors import DataError
 from segmo.geometry import rescale_points, resize_map
 from segmo.settings import Settings, TrackSettings
 from segmo.stages.depth import estimate_depth
@@ -32,36 +31,11 @@ from segmo.types import Clip, Float, FlowFields, Int, Steps, Tracks, within
 from segmo.zoo.presets import models_of
 from segmo.zoo.store import ModelStore
 
-log = logging.getLogger(__name__)
-
 PARTS = {"depths": "depth", "tracks": "tracks", "features": "features"}
 """What can be prepared, and the role of the model that does it."""
 _ALL_POINTS = TrackSettings(max_tracks=100_000)
 _GROUP_BYTES = 512 << 20  # of tracks held at once
 _SUREST = 1e-6  # probabilities this near to 0 or 1 are stored as if they were there: logits stay finite
-_WORKER: dict[str, ModelStore] = {}  # the store of a worker process, so that models are loaded once
-
-
-class Store(Protocol):
-    """What of `ModelStore` is used here."""
-
-    def get(self, role: str, name: str) -> Any: ...
-
-    def identity(self, role: str, name: str) -> str: ...
-
-    def needs_flow(self, role: str, name: str) -> bool: ...
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What a run over a data folder did."""
-
-    scenes: int
-    """Scenes that are complete now."""
-    files_written: int
-    """In this run."""
-    failures: tuple[str, ...]
-    """A message for each scene that could not be prepared, by name."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +69,7 @@ def read_plan(scene: Scene) -> Plan | None:
 
 def prepare(
     layout: Layout, settings: Settings, parts: Collection[str] = tuple(PARTS), *, gpus: Sequence[int] = (), store: Store | None = None
-) -> Steps[Preparation]:
+) -> Steps[Done]:
     """Write what is missing in all scenes.
 
     Args:
@@ -107,51 +81,12 @@ def prepare(
     Raises:
         WeightsError, DeviceError, OutputError, SettingsError: nothing can be prepared.
     """
-    scenes = layout.scenes()
-    written, failures = 0, []
-
-    def failed(scene: Scene, error: Exception) -> None:
-        log.warning("%s: %s", scene.name, error)
-        failures.append(f"{scene.name}: {error}")
-
-    if gpus:
-        context = multiprocessing.get_context("spawn")
-        waiting = context.SimpleQueue()
-        for gpu in gpus:
-            waiting.put(gpu)
-        pool = ProcessPoolExecutor(len(gpus), context, _start_worker, (waiting,))
-        try:
-            running = {pool.submit(_prepare_in_worker, scene, settings, tuple(parts)): scene for scene in scenes}
-            for done, future in enumerate(as_completed(running), start=1):
-                try:
-                    written += future.result()
-                except (InputError, ProductError) as error:
-                    failed(running[future], error)
-                yield done / len(scenes)
-        finally:
-            pool.shutdown(cancel_futures=True)
-    else:
-        store = store or ModelStore()
-        for index, scene in enumerate(scenes):
-            try:
-                written += yield from within(prepare_scene(scene, settings, parts, store), index / len(scenes), (index + 1) / len(scenes))
-            except (InputError, ProductError) as error:
-                failed(scene, error)
-            yield (index + 1) / len(scenes)
-    return Preparation(len(scenes) - len(failures), written, tuple(sorted(failures)))
+    work = functools.partial(_prepare, settings=settings, parts=tuple(parts))
+    return (yield from over_scenes(work, layout.scenes(), store or ModelStore(), gpus))
 
 
-def _start_worker(gpus: Any) -> None:
-    _WORKER["store"] = ModelStore(device=f"cuda:{gpus.get()}")
-
-
-def _prepare_in_worker(scene: Scene, settings: Settings, parts: tuple[str, ...]) -> int:
-    steps = prepare_scene(scene, settings, parts, _WORKER["store"])
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return int(stop.value)
+def _prepare(scene: Scene, store: Store, settings: Settings, parts: tuple[str, ...]) -> Steps[int]:
+    return prepare_scene(scene, settings, parts, store)
 
 
 def prepare_scene(scene: Scene, settings: Settings, parts: Collection[str], store: Store) -> Steps[int]:

@@ -12,49 +12,18 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from small_scenes import FRAMES, HW, make_scene, settings
 
 from segmo.cli.main import main
 from segmo.datasets import layout
 from segmo.datasets.prepare import prepare, prepare_scene, read_plan, track_rows
 from segmo.errors import DataError
-from segmo.settings import Settings
 from segmo.stages.paper_rules import track_certainty
-from segmo.synthetic import render_clip
-from segmo.synthetic.scenarios import scenario
 from segmo.types import Tracks, finish
-
-FRAMES, HW = 5, (36, 64)
-
-
-def make_scene(root: Path, name: str = "fox", frames: int = FRAMES, hw: tuple[int, int] = HW) -> layout.Scene:
-    scene = layout.Layout(root).scene(name)
-    random = np.random.default_rng(1)
-    texture = random.integers(0, 256, (hw[0], hw[1] + frames, 3), dtype=np.uint8)
-    for t in range(frames):
-        layout.write_image(scene.images / f"{t:05d}.png", texture[:, t : t + hw[1]])
-        layout.write_mask(scene.mask_file(f"{t:05d}"), np.indices(hw)[1] > 40)
-    return scene
-
-
-def settings(step: int = 4, *, efficiency: bool = False) -> Settings:
-    return Settings.from_dict({**Settings().to_dict(), "query": {"stride": step}, "frames": {"efficiency": efficiency}})
 
 
 def files(root: Path) -> dict[str, int]:
     return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory) -> Path:
-    """A rendered clip prepared with the models of the lite preset, through the command line."""
-    root = tmp_path_factory.mktemp("data")
-    rendered = render_clip(scenario("two_crossing"))
-    scene = layout.Layout(root).scene("crossing")
-    for t in range(6):
-        layout.write_image(scene.images / f"{t:05d}.png", rendered.frames[2 * t])
-        layout.write_mask(scene.mask_file(f"{t:05d}"), rendered.moving_labels[2 * t] > 0)
-    assert main(["prepare", str(root), "--step", "4", "--preset", "lite"]) == 0
-    return root
 
 
 def test_lite_writes_the_formats_of_the_published_code(prepared):
