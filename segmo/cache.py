@@ -282,6 +282,10 @@ class StageCache:
         """The product of type `kind`, or None where it is absent or damaged; arrays are read-only and mapped where large."""
         return self._attempt("read", lambda: self._read(key, kind), None) if self._index is not None else None
 
+    def has(self, key: str) -> bool:
+        """Whether there is a product, without reading it; it may still turn out to be damaged."""
+        return self._attempt("read", lambda: key in self._opened(), False) if self._index is not None else False
+
     def put(self, key: str, product: T) -> T:
         """Keep a product and return it; a large one as `get` would, mapped, so that the caller's copy in memory can go."""
         if self._index is None:

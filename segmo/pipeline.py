@@ -219,16 +219,34 @@ def segment(
             return stop.value
 
 
+def missing(source: Path, settings: Settings, cache: StageCache, store: ModelStore, source_hash: str | None = None) -> tuple[str, ...]:
+    """The stages that a run would have to compute, in order; nothing is read for it but the source, unless its content hash is given.
+
+    Raises:
+        SegmoError: the source cannot be read, or the settings name what is not there.
+    """
+    current = _Run(source, settings, cache, store, compute, source_hash)
+    needed: set[str] = set()
+    stages = set()
+    for task in reversed(CHAIN):
+        if (not task.on_demand or task.name in needed) and not cache.has(current.keys[task.name]):
+            stages.add(task.stage)
+            needed |= set(current.inputs(task))
+    return tuple(stage for stage in STAGES if stage in stages)
+
+
 class _Run:
     """One run in progress: the keys of all products, and the products made or read so far."""
 
-    def __init__(self, source: Path, settings: Settings, cache: StageCache, store: ModelStore, execute: Execute) -> None:
+    def __init__(
+        self, source: Path, settings: Settings, cache: StageCache, store: ModelStore, execute: Execute, source_hash: str | None = None
+    ) -> None:
         self.source, self.settings, self.cache, self.store, self.execute = source, within_preset(settings), cache, store, execute
         self.models = models_of(settings)
         self.problem = ""
         self.products: dict[str, Any] = {}
         self.records: list[StageRecord] = []
-        self.keys = self._plan_keys()
+        self.keys = self._plan_keys(source_hash)
         self._fetched = False
         self._started: dict[str, float] = {}
         self._peaks = {stage: PeakMemory() for stage in STAGES}
@@ -242,7 +260,7 @@ class _Run:
         cached = self._read(task)
         if not cached:
             for needed in CHAIN:
-                if needed.on_demand and needed.name in self._inputs(task) and needed.name not in self.products:
+                if needed.on_demand and needed.name in self.inputs(task) and needed.name not in self.products:
                     yield from self.obtain(needed)
             if task.stage not in self._started:
                 self._started[task.stage] = time.perf_counter()
@@ -289,7 +307,7 @@ class _Run:
 
     def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:
         model = self.models[task.role] if task.role else ""
-        inputs = {name: self.products[name] for name in self._inputs(task) if name != "source"}
+        inputs = {name: self.products[name] for name in self.inputs(task) if name != "source"}
         job = Job(task.name, task.role, model, self.source, self.settings, inputs)
         with closing(self.execute(job, self.store)) as steps:
             while True:
@@ -299,16 +317,17 @@ class _Run:
                     return stop.value
                 yield StageEvent(task.stage, "progress", fraction, time.perf_counter() - self._started[task.stage])
 
-    def _plan_keys(self) -> dict[str, str]:
+    def _plan_keys(self, source_hash: str | None) -> dict[str, str]:
         """The keys of all products: they depend on the source, the settings and the models' identities, not on any product."""
         with errors_named("frames"):
-            keys = {"source": content_hash(self.source)}
+            keys = {"source": source_hash or content_hash(self.source)}
         for task in CHAIN:
-            inputs = [keys[name] for name in self._inputs(task)]
+            inputs = [keys[name] for name in self.inputs(task)]
             keys[task.name] = self.cache.key(task.name, task.version, self._identity(task), task.settings(self.settings), inputs)
         return keys
 
-    def _inputs(self, task: _Task) -> tuple[str, ...]:
+    def inputs(self, task: _Task) -> tuple[str, ...]:
+        """The products, or the source, that a task looks at."""
         return (*task.inputs, "flow") if self._needs_flow(task.role) and task.name != "labels" else task.inputs
 
     def _needs_flow(self, role: str) -> bool:

@@ -58,6 +58,13 @@ def test_a_product_comes_back_bit_for_bit(cache):
     assert (again.names, again.notes, again.source_hw, again.source_fps) == (clip.names, clip.notes, clip.source_hw, clip.source_fps)
 
 
+def test_whether_a_product_is_there_is_told_without_reading_it(cache):
+    assert not cache.has(KEY)
+    cache.put(KEY, a_clip())
+    assert cache.has(KEY) and not cache.has(KEY + "0")
+    assert not StageCache(Path("/dev/null/x")).has(KEY)
+
+
 def test_a_nested_product_comes_back(cache):
     cache.put(KEY, some_labels())
     again = cache.get(KEY, MotionLabels)

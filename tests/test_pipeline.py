@@ -12,7 +12,7 @@ import pytest
 
 from segmo.cache import StageCache
 from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError, WeightsError
-from segmo.pipeline import STAGES, compute, run, segment
+from segmo.pipeline import STAGES, compute, missing, run, segment
 from segmo.settings import Correction, FrameSettings, MaskSettings, ModelSettings, MotionSettings, QuerySettings, Settings, TrackSettings
 from segmo.types import finish
 
@@ -265,3 +265,18 @@ def test_whoever_executes_jobs_gets_plain_data_and_only_what_is_missing(source, 
     jobs.clear()
     finish(run(source, SETTINGS, cache=cache, store=fakes.FakeStore(), execute=execute))
     assert jobs == []
+
+
+def test_what_is_missing_is_known_before_the_run(source, cache):
+    store = fakes.FakeStore()
+    assert missing(source, SETTINGS, cache, store) == STAGES
+    segment(source, SETTINGS, cache=cache, store=store)
+    assert missing(source, SETTINGS, cache, store) == ()
+    for changed in (
+        Settings(query=SETTINGS.query, motion=MotionSettings(threshold=0.3)),
+        Settings(query=QuerySettings(stride=2)),
+        Settings(query=SETTINGS.query, frames=FrameSettings(max_frames=4)),
+    ):
+        told = missing(source, changed, cache, store)
+        events, _ = events_of(source, changed, cache, store)
+        assert told == tuple(ran(events)), "and that is what runs then"

@@ -55,6 +55,15 @@ COSTS: dict[str, Costs] = {
         "masks": (0.12, 0.0),
         "files": (0.004, 0.06),
     },
+    "paper-fast": {
+        "frames": (0.0, 0.02),
+        "depth": (0.02, 0.0),
+        "tracks": (0.15, 0.0),
+        "features": (0.15, 0.0),
+        "motion": (0.02, 0.0),
+        "masks": (0.06, 0.0),
+        "files": (0.004, 0.06),
+    },
 }
 """Seconds a unit and a megapixel, by preset and stage; see `Work.units`."""
 
@@ -87,6 +96,10 @@ class Estimate:
     def total_s(self) -> float:
         """Seconds from pressing Run to the last file."""
         return sum(self.seconds.values())
+
+    def of(self, stages: Collection[str]) -> Estimate:
+        """The same for some of the stages; files are always written."""
+        return Estimate({stage: seconds for stage, seconds in self.seconds.items() if stage in stages or stage == "files"})
 
     def gpu_s(self, stage: str) -> int:
         """Whole seconds to ask of ZeroGPU for a stage, with a margin."""
@@ -125,10 +138,14 @@ def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None
         os.replace(temporary, path)
 
 
-def in_words(expected: Estimate, on_gpu: Collection[str]) -> str:
-    """The estimate for the page; `on_gpu` are the stages for which a GPU must be lent."""
-    words = f"about {duration(expected.total_s)} to compute"
-    return f"{words}, at most {sum(map(expected.gpu_s, on_gpu))} s of your GPU quota" if on_gpu else words
+def in_words(expected: Estimate, to_compute: Collection[str], on_gpu: Collection[str]) -> str:
+    """The estimate for the page, of the stages that must be computed; `on_gpu` are those for which a GPU must be lent."""
+    words = f"about {duration(expected.of(to_compute).total_s)} to compute"
+    cached = [stage for stage in expected.seconds if stage not in ("files", *to_compute)]
+    if cached:
+        words += f" ({', '.join(cached)} from the cache)"
+    asked = [expected.gpu_s(stage) for stage in on_gpu if stage in to_compute]
+    return f"{words}, at most {sum(asked)} s of your GPU quota" if asked else words
 
 
 def duration(seconds: float) -> str:
@@ -147,9 +164,10 @@ def on_zero_gpu() -> bool:
 
 def _work(frames: int, hw: tuple[int, int], settings: Settings) -> Work:
     from segmo.stages.tracks import query_frames
+    from segmo.zoo.presets import within_preset
 
     queries = len(query_frames(frames, settings.query.stride)) if frames else 0
-    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, settings.tracks.max_tracks)
+    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, within_preset(settings).tracks.max_tracks)
 
 
 def _expected(stage: str, work: Work, preset: str) -> float:
