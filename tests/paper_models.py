@@ -48,12 +48,12 @@ def tiny_dino(width: int = 768, seed: int = 0) -> Any:
     return Dinov2Model(config).eval()
 
 
-def save_tapir(path: Path, seed: int = 0) -> Path:
+def save_tapir(path: Path, seed: int = 0, boots: bool = True) -> Path:
     """DeepMind's checkpoint format. The size of the network is part of it."""
     from segmo.networks.tapir import Tapir
 
     torch.manual_seed(seed)
-    torch.save(Tapir().state_dict(), path)
+    torch.save(Tapir(boots).state_dict(), path)
     return path
 
 

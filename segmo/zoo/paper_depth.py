@@ -22,7 +22,6 @@ class DepthAnything:
 
     identity = "depth-anything-v2"
     needs_flow = False
-    uses_gpu = True
 
     def __init__(self, network: depth_anything.DepthAnything, device: str) -> None:
         from segmo.networks.precision import place

@@ -19,7 +19,6 @@ class Dinov2:
     """Keys of the last attention on overlapping patches, four cells where DINOv2 has one."""
 
     identity = "dinov2"
-    uses_gpu = True
 
     def __init__(self, network: DinoKeys, device: str) -> None:
         from segmo.networks.precision import place

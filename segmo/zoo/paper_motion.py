@@ -34,7 +34,6 @@ class PaperMotion:
 
     identity = "moseg"
     needs_flow = False
-    uses_gpu = True
 
     def __init__(self, network: MotionNet, device: str) -> None:
         from segmo.networks.precision import place

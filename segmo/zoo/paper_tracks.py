@@ -29,7 +29,6 @@ class BootsTapir:
 
     identity = "tapir"
     needs_flow = False
-    uses_gpu = True
 
     def __init__(self, network: tapir.Tapir, device: str) -> None:
         from segmo.networks.precision import place
@@ -83,7 +82,6 @@ class CoTracker:
 
     identity = "cotracker3"
     needs_flow = False
-    uses_gpu = True
 
     def __init__(self, predictor: Any, device: str) -> None:
         from segmo.networks.precision import place
