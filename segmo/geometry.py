@@ -57,6 +57,12 @@ def resize_map(values: Float, hw: tuple[int, int]) -> npt.NDArray[np.float32]:
     return resize_image(np.ascontiguousarray(values, np.float32), hw)
 
 
+def resize_logits(logits: npt.NDArray[np.float32], hw: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """(h, w) logits of a mask at another size, bilinearly in both directions, as the published segmenters enlarge theirs."""
+    resized: npt.NDArray[np.float32] = cv2.resize(logits, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR)
+    return resized
+
+
 def resize_labels(labels: UInt8, hw: tuple[int, int]) -> UInt8:
     """(T, H, W) images of object ids at another size, with smooth outlines instead of a staircase of enlarged pixels.
 

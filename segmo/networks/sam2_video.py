@@ -1,0 +1,240 @@
+"""Sam2Video and EdgeTamVideo: segmenters that follow objects through a clip from points on a few frames.
+
+Source: SAM 2 (arXiv 2408.00714) and EdgeTAM (arXiv 2501.07256), both Apache-2.0, as transformers' `Sam2VideoModel` and
+`EdgeTamVideoModel`. Licence: MIT. Deviations from transformers, all towards Meta's own video predictor, which made the paper's masks:
+
+- Frames are resized as Pillow does, bicubically, and straight to the square of the network.
+- A frame that is prompted again takes its earlier mask as a prompt too, within +-32.
+- Logits are enlarged to the size of the frame in one step, after holes of a few pixels of theirs were filled.
+
+Frames are prepared when they are needed. Their features are computed once while they fit a budget, for all objects; each object remembers
+its prompted frames and the few latest ones that the network looks at, so that memory does not grow with the clip.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from transformers import EdgeTamVideoModel, Sam2VideoModel
+from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+from segmo.geometry import resample_image, resize_logits
+from segmo.networks.precision import reduced
+from segmo.networks.weights import load_published
+from segmo.types import Bool, UInt8
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+PREVIOUS_LIMIT = 32.0
+"""Largest size of the logits of an earlier mask."""
+FEATURE_BYTES = 2 << 30
+"""Memory for features of frames, enough for a hundred of 1024 x 1024 in float32."""
+HOLE = 8
+"""Pixels of the network's masks, a quarter of its side, up to which a hole is filled."""
+FILLED = 0.1
+"""Logit of what was a hole."""
+
+Points = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
+NO_POINTS: Points = np.zeros((0, 2), np.float32)
+
+
+def with_earlier_mask(session: ObjectSession, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Adds the mask that new points correct, which transformers' forward leaves out, to what one pass takes."""
+    earlier, session.earlier_mask = session.earlier_mask, None
+    return {**arguments, "inference_session": session, "prev_sam_mask_logits": earlier}
+
+
+class Sam2Video(Sam2VideoModel):  # type: ignore[no-untyped-call]
+    """SAM 2 and SAM 2.1 of any size."""
+
+    def _run_single_frame_inference(self, inference_session: Any, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super()._run_single_frame_inference(**with_earlier_mask(inference_session, arguments))
+
+
+class EdgeTamVideo(EdgeTamVideoModel):  # type: ignore[no-untyped-call]
+    """EdgeTAM."""
+
+    def _run_single_frame_inference(self, inference_session: Any, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
+        return super()._run_single_frame_inference(**with_earlier_mask(inference_session, arguments))
+
+
+def load_sam2(folder: Path) -> Sam2Video:
+    """SAM 2 from a folder of the hub.
+
+    Raises:
+        WeightsError: the folder does not hold it.
+    """
+    return load_published(Sam2Video, folder, "SAM 2")
+
+
+def load_edgetam(folder: Path) -> EdgeTamVideo:
+    """EdgeTAM from a folder of the hub.
+
+    Raises:
+        WeightsError: the folder does not hold it.
+    """
+    return load_published(EdgeTamVideo, folder, "EdgeTAM")
+
+
+class FrameFeatures:
+    """Features of the frames used last, as many as fit a budget; stands in for the cache of transformers' sessions."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.computed = 0
+        """How many times features were computed."""
+        self._frames: OrderedDict[int, list[Tensor]] = OrderedDict()
+        self._positions: list[Tensor] = []  # the same for all frames
+
+    def get_vision_features(self, frame_idx: int) -> dict[str, Any] | None:
+        """What was cached for a frame, or None."""
+        if frame_idx not in self._frames:
+            return None
+        self._frames.move_to_end(frame_idx)
+        return {"vision_feats": self._frames[frame_idx], "vision_pos_embeds": self._positions}
+
+    def cache_vision_features(self, frame_idx: int, features: dict[str, Any]) -> None:
+        """Remember the features of a frame, and forget those not used for longest."""
+        self.computed += 1
+        self._positions = self._positions or features["vision_pos_embeds"][-1:]  # the coarsest: no other is looked at
+        self._frames[frame_idx] = list(features["vision_feats"])
+        each = sum(level.numel() * level.element_size() for level in self._frames[frame_idx])
+        while len(self._frames) > max(1, self.limit_bytes // each):
+            self._frames.popitem(last=False)
+
+
+class ObjectSession(Sam2VideoInferenceSession):
+    """What the network was told of one object and remembers of it. Sessions of one clip share its frames and their features."""
+
+    def __init__(self, segmenter: VideoSegmenter) -> None:
+        super().__init__(inference_device=segmenter.device, inference_state_device=segmenter.device, dtype=torch.float32)
+        self._segmenter = segmenter
+        self.cache: Any = segmenter.features
+        self.earlier_mask: Tensor | None = None
+        self.obj_id_to_idx(1)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the clip."""
+        return len(self._segmenter.frames)
+
+    def get_frame(self, frame_idx: int) -> Tensor:
+        """A frame as the network takes it."""
+        return self._segmenter.prepare(frame_idx)
+
+    @property
+    def prompted(self) -> dict[int, Any]:
+        """Outputs on the frames that were prompted."""
+        return self.output_dict_per_obj[0]["cond_frame_outputs"]
+
+    def prompt(self, frame: int, points: Tensor, labels: Tensor) -> None:
+        """Replace the points on a frame; the next pass over it takes them in."""
+        if frame in self.prompted:
+            self.earlier_mask = self.prompted[frame]["pred_masks"].clamp(-PREVIOUS_LIMIT, PREVIOUS_LIMIT)
+        self.add_point_inputs(0, frame, {"point_coords": points, "point_labels": labels})
+        self.obj_with_new_inputs = [1]
+
+    def forget(self, frame: int, memories: int, pointers: int) -> None:
+        """Keep of the frames followed so far what a pass over the next frame, or one back from the first prompted frame, looks at."""
+        start = min(self.prompted)
+        for kept in self.output_dict_per_obj[0].values():
+            for output in kept.values():
+                output.pop("high_res_masks", None)  # the largest by far, and of no more use
+        followed = self.output_dict_per_obj[0]["non_cond_frame_outputs"]
+        for other in list(followed):
+            distance = min(abs(frame - other), abs(start - other))
+            if distance >= pointers:
+                del followed[other]
+            elif distance >= memories:
+                followed[other] = {"object_pointer": followed[other]["object_pointer"]}
+
+
+class VideoSegmenter:
+    """Answers about points of one clip; the Protocol is `PointSegmenter` of `segmo/stages/prompting.py`."""
+
+    def __init__(
+        self,
+        network: Sam2Video | EdgeTamVideo,
+        frames: UInt8,
+        precision: torch.dtype = torch.float32,
+        feature_bytes: int = FEATURE_BYTES,
+        hole: int = HOLE,
+    ) -> None:
+        """
+        Args:
+            network: ready to judge, on its device.
+            frames: (T, H, W, 3) RGB.
+            precision: what the network computes in.
+            feature_bytes: memory that features of frames may take; at least one frame's are kept.
+            hole: pixels of the network's masks up to which a hole is filled.
+        """
+        self.network, self.frames, self.precision, self.hole = network, frames, precision, hole
+        self.device = network.device
+        self.side: int = network.config.image_size  # type: ignore[assignment]
+        self.features = FrameFeatures(feature_bytes)
+        self._sessions: dict[int, ObjectSession] = {}
+        self._mean, self._deviation = (torch.tensor(values, device=self.device)[:, None, None] for values in (MEAN, DEVIATION))
+
+    def prepare(self, frame: int) -> Tensor:
+        """(3, S, S) input of the network."""
+        image = torch.tensor(resample_image(self.frames[frame], (self.side, self.side), "bicubic"), device=self.device)
+        return (image.permute(2, 0, 1).float() / 255 - self._mean) / self._deviation
+
+    def reset(self) -> None:
+        """Forget all objects, but not the features of frames."""
+        self._sessions.clear()
+
+    def add_points(self, frame: int, object_id: int, points_xy: Points, outside_xy: Points = NO_POINTS) -> Bool:
+        """The (H, W) mask of an object on a frame from points on it, and beside it, instead of those given before."""
+        return self.point_logits(frame, object_id, points_xy, outside_xy) > 0
+
+    def point_logits(self, frame: int, object_id: int, points_xy: Points, outside_xy: Points = NO_POINTS) -> Logits:
+        """The same as (H, W) logits."""
+        if object_id not in self._sessions:
+            self._sessions[object_id] = ObjectSession(self)
+        session = self._sessions[object_id]
+        height, width = self.frames.shape[1:3]
+        points = np.concatenate([points_xy, outside_xy]).astype(np.float32) * self.side / np.array([width, height], np.float32)
+        labels = np.repeat([1, 0], [len(points_xy), len(outside_xy)]).astype(np.int32)
+        session.prompt(frame, torch.from_numpy(points)[None, None], torch.from_numpy(labels)[None, None])
+        return self._pass(session, frame, reverse=False)
+
+    def propagate(self, object_ids: Sequence[int], *, reverse: bool) -> Iterator[tuple[int, dict[int, Bool]]]:
+        """Frame numbers and (H, W) masks of the objects that were prompted before, or after where `reverse`, or there."""
+        for frame, logits in self.propagate_logits(object_ids, reverse=reverse):
+            yield frame, {number: each > 0 for number, each in logits.items()}
+
+    def propagate_logits(self, object_ids: Sequence[int], *, reverse: bool) -> Iterator[tuple[int, dict[int, Logits]]]:
+        """The same as logits."""
+        starts = {number: min(self._sessions[number].prompted) for number in object_ids}
+        if reverse:
+            starts = {number: start for number, start in starts.items() if start > 0}
+        order = range(max(starts.values(), default=-1), -1, -1) if reverse else range(min(starts.values()), len(self.frames))
+        for frame in order:
+            here = [number for number, start in starts.items() if (frame <= start if reverse else frame >= start)]
+            yield frame, {number: self._pass(self._sessions[number], frame, reverse) for number in here}
+
+    def _pass(self, session: ObjectSession, frame: int, reverse: bool) -> Logits:
+        with reduced(self.device, self.precision):
+            output = self.network(session, frame_idx=frame, reverse=reverse)
+        session.forget(frame, self.network.num_maskmem, self.network.config.max_object_pointers_in_encoder)
+        logits = output.pred_masks.float().reshape(output.pred_masks.shape[-2:]).cpu().numpy()
+        height, width = self.frames.shape[1:3]
+        return resize_logits(fill_holes(logits, self.hole), (height, width))
+
+
+def fill_holes(logits: Logits, size: int) -> Logits:
+    """(h, w) logits of a mask without its holes, and gaps to the border, of at most `size` pixels."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((logits <= 0).astype(np.uint8), connectivity=8)
+    small = stats[:, cv2.CC_STAT_AREA] <= size
+    small[0] = False
+    return np.where(small[labels], np.float32(FILLED), logits) if small.any() else logits
