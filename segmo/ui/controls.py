@@ -16,6 +16,8 @@ CLICKS = "clicks"
 """API name of the corrections: one text of FRAME,X,Y,+ and FRAME,X,Y,-, with spaces between them."""
 AUTO = "auto"
 """Value, as on the command line, of an option that is left to segmo."""
+RADIO_CHOICES = 3
+"""More choices than these are a list to open."""
 SLIDER_STEPS = 250
 """A range of more steps than this is a number to type, not a slider."""
 
@@ -25,10 +27,17 @@ def name(option: Option) -> str:
     return option.path[-1]
 
 
-def build_controls(preset: str) -> dict[str, gr.components.Component]:
-    """Place the controls where the layout is being built: plain ones first, advanced ones in an accordion; by API name."""
+def build_controls(preset: str, reason: str = "") -> dict[str, gr.components.Component]:
+    """Place the controls where the layout is being built: plain ones first, advanced ones in an accordion; by API name.
+
+    Args:
+        preset: the one to start with.
+        reason: why that one, as a sentence for the visitor.
+    """
     options = list(iter_options())
     controls = _place([option for option in options if not option.advanced], preset)
+    if reason:
+        controls["preset"].info = f"{controls['preset'].info} Here {reason}"
     with gr.Accordion("Advanced", open=False):
         controls |= _place([option for option in options if option.advanced], preset)
         controls[CLICKS] = gr.Textbox("", label=text.CLICKS_LABEL, info=text.CLICKS_HELP, max_lines=3, elem_id=f"setting-{CLICKS}")
@@ -150,7 +159,8 @@ def _typed(option: Option) -> gr.components.Component:
 def _control(option: Option, preset: str) -> dict[str, gr.components.Component]:
     label, info, key = option.label, option.help, name(option)
     if option.choices:
-        return {key: gr.Radio(list(option.choices), value=preset if key == "preset" else option.default, label=label, info=info)}
+        kind = gr.Radio if len(option.choices) <= RADIO_CHOICES else gr.Dropdown
+        return {key: kind(list(option.choices), value=preset if key == "preset" else option.default, label=label, info=info)}
     if isinstance(option.default, bool):
         return {key: gr.Checkbox(option.default, label=label, info=info)}
     assert option.minimum is not None and option.maximum is not None, "a slider has ends"

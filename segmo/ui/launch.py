@@ -19,6 +19,7 @@ from segmo.ui.examples import DIRECTORY, find_examples
 from segmo.ui.layout import build_app
 from segmo.ui.limits import limits_from
 from segmo.ui.results import results_directory
+from segmo.zoo.store import default_preset
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,7 +28,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--share", action="store_true", help="also make a public link, through Gradio's servers")
     parser.add_argument("--host", default=None, help="address to listen on (default: this computer only; 0.0.0.0: everybody)")
     parser.add_argument("--port", type=int, default=None, help="port to listen on (default: the first free one from 7860)")
-    parser.add_argument("--preset", choices=PRESETS, default=PRESETS[0], help="preset that the page starts with")
+    parser.add_argument("--preset", choices=PRESETS, help="preset that the page starts with (default: the best that can run here)")
     parser.add_argument("--mcp", action="store_true", help="also serve the tool segment_motion to language models, at /gradio_api/mcp/")
     return parser.parse_args(argv)
 
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"segmo: {results_directory()} cannot be written ({error.strerror}). Set SEGMO_CACHE to a folder that can.")
     os.environ.setdefault("GRADIO_TEMP_DIR", str(results_directory().with_name("uploads")))
     gr.set_static_paths([DIRECTORY])  # served in place, not copied
-    app = build_app(options.preset, find_examples(), limits)
+    preset, reason = (options.preset, "") if options.preset else default_preset()
+    app = build_app(preset, find_examples(), limits, reason)
     app.queue(max_size=limits.queue)
     app.launch(
         share=options.share, server_name=options.host, server_port=options.port, mcp_server=options.mcp, **launch_options(limits.upload_mb)

@@ -21,8 +21,8 @@ from segmo.ui.webcam import connect_webcam, place_webcam
 VIDEO_TYPES = ["video", ".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".gif", ".webp"]
 
 
-def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> gr.Blocks:
-    """The whole app, with the first example's finished result on it."""
+def build_app(preset: str, examples: Mapping[str, Example], limits: Limits, reason: str = "") -> gr.Blocks:
+    """The whole app, with the first example's finished result on it; it starts with a preset, for a reason that it tells."""
     hour = 3600
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, delete_cache=(hour, limits.keep_hours * hour), fill_width=True) as app:
         first = next(iter(examples.values()), None)
@@ -30,7 +30,7 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
         gr.HTML(text.masthead(), elem_id="masthead")
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="panel-column"):
-                parts, controls = _build_panel(preset, examples, limits)
+                parts, controls = _build_panel(preset, reason, examples, limits)
             with gr.Column(elem_id="result-column"):
                 parts |= _build_result(start)
         page = Page(app, parts, controls, examples, limits)
@@ -42,7 +42,7 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits) -> g
     return app
 
 
-def _build_panel(preset: str, examples: Mapping[str, Example], limits: Limits) -> tuple[Components, Components]:
+def _build_panel(preset: str, reason: str, examples: Mapping[str, Example], limits: Limits) -> tuple[Components, Components]:
     """Clip, examples, Run and settings."""
     parts: Components = {}
     gr.HTML(text.upload_title(limits.upload_mb, limits.clip_seconds, limits.frames))
@@ -66,7 +66,7 @@ def _build_panel(preset: str, examples: Mapping[str, Example], limits: Limits) -
     parts["run"] = gr.Button("Run", variant="primary", size="lg", elem_id="run")
     parts["stop"] = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
     with gr.Accordion("Settings", open=True, elem_id="settings"):
-        controls = build_controls(preset)
+        controls = build_controls(preset, reason)
     return parts, controls
 
 

@@ -82,7 +82,7 @@ def state(weights: Weights, *, thorough: bool = False) -> str:
 
 def fingerprint(weights: Weights) -> str:
     """What identifies the weights' content: known from the registry without the files, unless `content_unknown`."""
-    known = [weights.revision, *(f"{file.name}:{file.sha256}" for file in weights.files)]
+    known = [weights.repo, weights.revision, *(f"{file.name}:{file.sha256}" for file in weights.files)]
     if _own_folder():
         records = [_record(place(weights, file)) for file in weights.files]
         known = [record.sha256 for record in records if record]

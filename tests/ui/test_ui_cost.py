@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from segmo.settings import PRESETS, Settings
+from segmo.stages.frames import FramePlan
 from segmo.ui import cost, handlers
 from segmo.ui.cost import Work
 
@@ -56,3 +58,10 @@ def test_a_run_teaches_the_estimate_and_cached_stages_do_not(make_pipeline: Call
     learnt = cost._load()["lite"]
     assert "motion" in learnt and "depth" not in learnt
     assert [row[1] for row in learnt["motion"]] == [0.2]
+
+
+def test_every_preset_has_costs_and_fewer_tracks_cost_less() -> None:
+    assert tuple(cost.COSTS) == PRESETS
+    planned = FramePlan(50, 50, (480, 854), (480, 854))
+    points = [cost.work_of(planned, Settings(preset=preset)).points for preset in PRESETS]
+    assert points == [5000, 5000, 2000]

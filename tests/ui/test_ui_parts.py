@@ -46,9 +46,9 @@ def controls_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Con
 
     monkeypatch.setattr(asyncio, "new_event_loop", make_and_remember)
 
-    def build(preset: str) -> Controls:
+    def build(preset: str, reason: str = "") -> Controls:
         with gr.Blocks():
-            return build_controls(preset)
+            return build_controls(preset, reason)
 
     yield build
     for loop in loops:
@@ -61,6 +61,11 @@ def test_every_setting_has_a_control_with_its_help(controls_of: Callable[[str], 
     for option in iter_options():
         control = controls[name(option)]
         assert control.label == option.label and control.info == option.help
+
+
+def test_the_page_tells_why_it_starts_with_a_preset(controls_of: Callable[..., Controls]) -> None:
+    told = str(controls_of("lite", "lite is used because no CUDA GPU was found.")["preset"].info)
+    assert told.endswith("Here lite is used because no CUDA GPU was found.")
 
 
 def test_the_untouched_panel_gives_the_default_settings(controls_of: Callable[[str], Controls]) -> None:
@@ -169,7 +174,7 @@ def test_the_page_is_built_without_the_libraries_that_compute() -> None:
 def test_options_of_the_app() -> None:
     options = launch.parse(["--share", "--host", "0.0.0.0", "--port", "8000", "--preset", "paper"])
     assert (options.share, options.host, options.port, options.preset) == (True, "0.0.0.0", 8000, "paper")
-    assert launch.parse([]).preset == "lite"
+    assert launch.parse([]).preset is None
 
 
 def test_examples_are_built_small_and_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
