@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 _PUBLISHED = ("kubric", "dynamic-replica", "hoi4d", "waymo", "davis")
 _DESCRIPTION = """kubric, dynamic-replica, hoi4d, waymo, davis: the published data set SRC as pictures and masks of what moves,
@@ -25,6 +26,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     synthetic.add_argument(
         "--photos", type=float, default=0.0, metavar="X", help="share of textures from scikit-image's photographs (default: 0)"
     )
+    synthetic.add_argument(
+        "--like", choices=("everyday", "varied"), default="varied", help="everyday: pictures as good as most video (default: varied)"
+    )
+    synthetic.add_argument("--movers", choices=("any", "some", "none"), default="any", help="whether something moves (default: any)")
     synthetic.add_argument("--workers", type=int, default=2, metavar="N", help="processes; 0 = this one (default: 2)")
     synthetic.add_argument("--preview", action="store_true", help="also write an mp4 a scene with its ground truth beside it")
     examples = kinds.add_parser("examples", help="the clips of examples/", allow_abbrev=False)
@@ -65,7 +70,7 @@ def _synthetic(args: argparse.Namespace) -> int:
 
     from segmo.errors import SettingsError
     from segmo.synthetic.dataset import write_dataset
-    from segmo.synthetic.sampling import SceneConfig
+    from segmo.synthetic.sampling import EVERYDAY, SceneConfig
 
     width, _, height = args.size.partition("x")
     if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 16):
@@ -73,7 +78,10 @@ def _synthetic(args: argparse.Namespace) -> int:
     if args.frames < 0 or args.seed < 0:
         raise SettingsError(f"--frames is {args.frames} and --seed {args.seed}. Give numbers of at least 0.")
     times = tuple(float(frame - args.frames // 2) for frame in range(args.frames)) or SceneConfig.times
-    config = SceneConfig(hw=(int(height), int(width)), times=times, photos=args.photos)
+    shares: dict[str, Any] = dict(EVERYDAY) if args.like == "everyday" else {}
+    if args.movers != "any":
+        shares["mover_shares"] = (1.0,) if args.movers == "none" else (0.0, 0.55, 0.3, 0.15)
+    config = SceneConfig(hw=(int(height), int(width)), times=times, photos=args.photos, **shares)
     steps = write_dataset(args.out, args.seed, args.scenes, config, preview=args.preview, workers=args.workers)
     with Progress() as progress:
         task = progress.add_task("Scenes", total=1.0)

@@ -1,4 +1,4 @@
-"""`python -m segmo evaluate mos|davis17|compare`: measure masks against annotations, and runs against each other."""
+"""`python -m segmo evaluate mos|davis17|detection|compare`: measure masks against annotations, and runs against each other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--dataset", choices=("auto", "davis", "fbms", "segtrack"), default="auto", help="layout of the annotations (default: told by it)"
     )
     davis17 = protocols.add_parser("davis17", help="object by object: the unsupervised protocol of DAVIS 2017")
-    for one in (mos, davis17):
+    detection = protocols.add_parser("detection", help="false alarms, misses, split and merged objects, on rendered scenes")
+    for one in (mos, davis17, detection):
         _add_folders(one)
     compare = protocols.add_parser("compare", help="differences between two runs, B minus A, with 95 %% intervals")
     compare.add_argument("a", type=Path, metavar="A", help="folder that evaluate or benchmark wrote with --out")
@@ -43,7 +44,7 @@ def _add_folders(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate or compare, print, and write files where asked to."""
-    return _compare(args) if args.protocol == "compare" else _evaluate(args)
+    return {"compare": _compare, "detection": _detection}.get(args.protocol, _evaluate)(args)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -67,6 +68,22 @@ def _evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(evaluation.to_dict()))
     else:
         print_evaluation(evaluation)
+    return 0
+
+
+def _detection(args: argparse.Namespace) -> int:
+    from segmo.evaluation import protocols, results
+    from segmo.evaluation.detection import evaluate_detection
+    from segmo.types import finish
+
+    choices = {"sequences": args.sequences, "images": args.images, "frames": args.frames}
+    detection = finish(evaluate_detection(args.pred, protocols.find_annotations(args.gt, dataset="davis", **choices)))
+    if args.out:
+        results.write_text(args.out / "detection.json", json.dumps(detection.to_dict(), indent=1))
+    if args.json:
+        print(json.dumps(detection.to_dict()))
+    else:
+        print(text_table([[name, f"{value:.4g}"] for name, value in detection.summary().items()]))
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from segmo.types import Steps, UInt8
 log = logging.getLogger(__name__)
 
 Frames = Literal["all", "inner"]
+Row = TypeVar("Row")
 DATASETS: dict[str, Any] = {"davis": davis, "fbms": fbms, "segtrack": segtrack}
 MAX_PROPOSALS = 20
 """Objects that the protocol of DAVIS 2017 allows to predict in a sequence."""
@@ -104,7 +105,7 @@ def evaluate_mos(predictions: Path, annotations: Annotations, *, workers: int | 
     Raises:
         DataError: a sequence, frame or file is missing or unreadable, or sizes differ; the message names it.
     """
-    rows = yield from _each(annotations, lambda sequence: [_mos(predictions, sequence)], workers)
+    rows = yield from each_sequence(annotations, lambda sequence: [_mos(predictions, sequence)], workers)
     return Evaluation("mos", annotations.frames, rows)
 
 
@@ -116,11 +117,11 @@ def evaluate_davis17(predictions: Path, annotations: Annotations, *, workers: in
 
     Args, Raises: as `evaluate_mos`; also a DataError where a sequence has more than 20 predicted objects.
     """
-    rows = yield from _each(annotations, lambda sequence: _davis17(predictions, sequence), workers)
+    rows = yield from each_sequence(annotations, lambda sequence: _davis17(predictions, sequence), workers)
     return Evaluation("davis17", annotations.frames, rows)
 
 
-def _each(annotations: Annotations, work: Callable[[AnnotatedSequence], list[Scores]], workers: int | None) -> Steps[tuple[Scores, ...]]:
+def each_sequence(annotations: Annotations, work: Callable[[AnnotatedSequence], list[Row]], workers: int | None) -> Steps[tuple[Row, ...]]:
     """Evaluate sequences in threads (decoding and counting run without the interpreter's lock); rows in the order of the list."""
     sequences = [annotations.open(name) for name in annotations.names]  # all errors of missing folders before any work
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
@@ -137,7 +138,7 @@ def _each(annotations: Annotations, work: Callable[[AnnotatedSequence], list[Sco
 def _mos(predictions: Path, sequence: AnnotatedSequence) -> Scores:
     files = prediction_files(predictions, sequence)
     gt = sequence.read_foreground()
-    pred = _read_like(gt, files, sequence, read_foreground)
+    pred = read_like(gt, files, sequence, read_foreground)
     names = tuple(frame.name for frame in sequence.frames)
     return Scores(sequence.name, sequence.name, names, region_similarity(pred, gt), boundary_f(pred, gt))
 
@@ -145,7 +146,7 @@ def _mos(predictions: Path, sequence: AnnotatedSequence) -> Scores:
 def _davis17(predictions: Path, sequence: AnnotatedSequence) -> list[Scores]:
     files = prediction_files(predictions, sequence)
     gt = sequence.read_ids()
-    pred = _read_like(gt, files, sequence, read_ids)
+    pred = read_like(gt, files, sequence, read_ids)
     void = gt == davis.VOID_ID
     gt_ids = _annotated_ids(gt, void, sequence)
     pred_ids = [int(identity) for identity in np.unique(pred) if identity]
@@ -190,7 +191,7 @@ def _annotated_ids(gt: UInt8, void: npt.NDArray[np.bool_], sequence: AnnotatedSe
     return list(range(1, first + 1))
 
 
-def _read_like(
+def read_like(
     gt: npt.NDArray[Any], files: Sequence[Path], sequence: AnnotatedSequence, read: Callable[[Path], npt.NDArray[Any]]
 ) -> npt.NDArray[Any]:
     """Predicted masks, each checked to have the size of the annotation."""

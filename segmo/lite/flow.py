@@ -66,7 +66,8 @@ def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Iterator[Fra
             if not 0 <= t + gap < len(grey):
                 continue
             field = local.dis.calc(grey[t], grey[t + gap], None)
-            field = np.clip(np.nan_to_num(field), -LARGEST_FLOW, LARGEST_FLOW)
+            cv2.patchNaNs(field, 0.0)
+            np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
             target_x, target_y = grid_x + field[..., 0], grid_y + field[..., 1]
             warped = cv2.remap(grey[t + gap], target_x, target_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             error[g] = cv2.absdiff(grey[t], warped)

@@ -103,15 +103,13 @@ def estimate_ego_motion(flow: Field) -> EgoMotion:
     vectors = flow[y, x].astype(np.float64) / focal
     prior = np.ones(len(p))
     candidates = _half_sphere(CANDIDATES)
-    best_cost, direction, rotation, residual = np.inf, candidates[0], np.zeros(3), np.zeros(len(p))
-    for spread in (0.2, 0.06, 0.0):  # then finer around the best, by about the distance between candidates
-        rotations, residuals = _fit_rotations(candidates, p, vectors, prior, 0.05 / focal)
+    for every, spread in ((2, 0.2), (1, 0.06), (1, 0.0)):  # half the points, then finer around the best by the distance between candidates
+        rotations, residuals = _fit_rotations(candidates, p[::every], vectors[::every], prior[::every], 0.05 / focal)
         costs = np.minimum(np.abs(residuals) * focal, 2.0).mean(axis=1)
         winner = int(costs.argmin())
-        if costs[winner] < best_cost:
-            best_cost, direction, rotation, residual = costs[winner], candidates[winner], rotations[winner], residuals[winner]
-        candidates = direction + spread * np.random.default_rng(0).standard_normal((REFINEMENTS, 3))
-        candidates /= np.linalg.norm(candidates, axis=1, keepdims=True)
+        direction, rotation, residual = candidates[winner], rotations[winner], residuals[winner]
+        around = direction + spread * np.random.default_rng(0).standard_normal((REFINEMENTS, 3))
+        candidates = np.concatenate([direction[None], around / np.linalg.norm(around, axis=1, keepdims=True)])
     along = _translation_basis(p) @ direction
     left = vectors - _rotation_basis(p) @ rotation
     sign = 1.0 if np.median(np.einsum("pc,pc->p", left, along)) >= 0 else -1.0

@@ -63,11 +63,13 @@ class FlowNet(nn.Module):
             (B, h, w)
         """
         height, width = planes.shape[-2:]
-        x = torch.cat([planes, error / ERROR_UNIT, scales[..., None, None].expand(-1, -1, height, width)], 1)
+        first, second = planes.shape[1], planes.shape[1] + error.shape[1]
+        shape = (len(planes), second + scales.shape[1], height, width)
+        x = torch.empty(shape, dtype=planes.dtype, device=planes.device, memory_format=torch.channels_last)
+        x[:, :first], x[:, first:second], x[:, second:] = planes, error / ERROR_UNIT, scales[..., None, None]
         right, below = -width % STRIDE, -height % STRIDE
         if right or below:
-            x = F.pad(x, (0, right, 0, below), mode="replicate")
-        x = x.contiguous(memory_format=torch.channels_last)
+            x = F.pad(x, (0, right, 0, below), mode="replicate").contiguous(memory_format=torch.channels_last)
         half = self.down2(x)
         quarter = self.down4(half)
         eighth = self.down8(quarter)
@@ -83,8 +85,9 @@ class FlowNet(nn.Module):
         for module in list(self.modules()):
             if isinstance(module, nn.Sequential):
                 for i in range(len(module) - 1):
-                    if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-                        module[i], module[i + 1] = fuse_conv_bn_eval(module[i], module[i + 1]), nn.Identity()
+                    convolution, norm = module[i], module[i + 1]
+                    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                        module[i], module[i + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
         return self
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,15 @@ from segmo.synthetic.surroundings import random_background, random_degradation, 
 
 Rng = np.random.Generator
 Range = tuple[float, float]
+EVERYDAY: dict[str, Any] = {
+    "soft": 0.4,
+    "roughness": (0.04, 0.35),
+    "noise": (0.4, 4.0),
+    "defocus_share": 0.12,
+    "dark_share": 0.04,
+    "dynamic_share": 0.2,
+}
+"""Fields of `SceneConfig` for pictures as good as those of everyday video; its defaults make many that are dark, noisy or bare."""
 CAMERAS = ("static", "rotating", "translating", "strongly_translating")
 
 

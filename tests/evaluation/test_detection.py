@@ -1,0 +1,78 @@
+"""Counts of found, split and merged objects and of false alarms, on volumes where they can be told by eye."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mask_trees import write_palette
+
+from segmo.cli.main import main
+from segmo.evaluation.detection import compare_volumes
+
+
+def scene() -> np.ndarray:
+    """Two squares of 10 x 10 pixels, ids 1 and 2, over 4 frames."""
+    labels = np.zeros((4, 30, 40), np.uint8)
+    labels[:, 5:15, 5:15] = 1
+    labels[:, 5:15, 20:30] = 2
+    return labels
+
+
+def renumbered(labels: np.ndarray, table: dict[int, int]) -> np.ndarray:
+    out = np.zeros_like(labels)
+    for old, new in table.items():
+        out[labels == old] = new
+    return out
+
+
+def halves() -> np.ndarray:
+    labels = scene()
+    labels[:, 10:15, 5:15] = 3
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("pred", "objects_found_split_merged"),
+    [
+        (scene(), (2, 2, 0, 0)),
+        (renumbered(scene(), {1: 7, 2: 3}), (2, 2, 0, 0)),  # ids need not agree
+        (renumbered(scene(), {1: 1, 2: 1}), (2, 0, 0, 2)),  # one object over both: neither is found, both are merged
+        (halves(), (2, 1, 1, 0)),  # the first fell in two
+        (renumbered(scene(), {1: 1}), (2, 1, 0, 0)),
+        (np.zeros_like(scene()), (2, 0, 0, 0)),
+    ],
+)
+def test_objects_of_two_squares(pred: np.ndarray, objects_found_split_merged: tuple[int, int, int, int]) -> None:
+    assert compare_volumes(pred, scene()) == objects_found_split_merged
+
+
+def test_specks_do_not_count() -> None:
+    truth = np.zeros((4, 100, 100), np.uint8)
+    truth[:, 0, :3] = 1
+    assert compare_volumes(truth, truth)[0] == 0
+
+
+def test_ids_that_change_half_way_are_a_split() -> None:
+    pred = scene()
+    pred[2:][pred[2:] == 1] = 9
+    assert compare_volumes(pred, scene())[2] == 1
+
+
+def test_the_command_tells_false_alarms_from_misses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    still, speck = np.zeros_like(scene()), np.zeros_like(scene())
+    speck[:, 25:28, 25:28] = 1
+    for name, truth, pred in (("a", scene(), scene()), ("b", scene(), still), ("c", still, speck), ("d", still, still)):
+        write_palette(tmp_path / "gt/Annotations/480p" / name, truth)
+        write_palette(tmp_path / "pred" / name / "masks", pred)
+    assert (
+        main(["evaluate", "detection", "--pred", str(tmp_path / "pred"), "--gt", str(tmp_path / "gt"), "--json", "--out", str(tmp_path)])
+        == 0
+    )
+    summary = json.loads(capsys.readouterr().out)["summary"]
+    assert summary["still_sequences"] == summary["moving_sequences"] == 2
+    assert summary["false_alarms"] == summary["hits"] == 0.5
+    assert (summary["objects"], summary["found"], summary["split_or_merged"]) == (4, 0.5, 0.0)
+    assert json.loads((tmp_path / "detection.json").read_text())["summary"] == summary
