@@ -8,7 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -34,7 +34,7 @@ def big(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type:
     class Big:
         needs_flow = False
         version = 2
-        loads: Counter[str] = Counter()
+        loads: ClassVar[Counter[str]] = Counter()
         gate = threading.Event()
 
         @classmethod
@@ -147,7 +147,7 @@ def test_missing_weights_and_devices_say_what_to_do(big, tmp_path):
 def test_a_missing_package_is_told_with_the_line_that_installs_it(big, monkeypatch):
     row = spec("features", 1, package="not_there", install="pip install not_there")
     monkeypatch.setattr(registry, "MODELS", (row,))
-    with pytest.raises(SettingsError, match="needs the package not_there.*pip install not_there"):
+    with pytest.raises(SettingsError, match=r"needs the package not_there.*pip install not_there"):
         ModelStore("cpu").get("features", "big")
 
 
