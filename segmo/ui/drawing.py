@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,21 +43,23 @@ class Canvas:
 
     directory: Path
     clip: Clip
-    frames: UInt8
-    """(T, h, w, 3)."""
+    hw: tuple[int, int]
+    """Height and width in pixels."""
 
-    @property
-    def hw(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self.frames.shape[1], self.frames.shape[2]
+    def frame(self, t: int) -> UInt8:
+        """(h, w, 3), one frame: the first tab needs only some."""
+        return resize_image(self.clip.frames[t], self.hw)
+
+    @cached_property
+    def frames(self) -> UInt8:
+        """(T, h, w, 3), shrunk once for all tabs that need every frame."""
+        return self.clip.frames if self.hw == self.clip.hw else np.stack([self.frame(t) for t in range(len(self.clip))])
 
 
 def open_canvas(directory: Path, clip: Clip) -> Canvas:
-    """Shrink the clip's frames once for all tabs."""
-    hw = fit_side(clip.hw, TAB_SIDE_PX)
-    frames = clip.frames if hw == clip.hw else np.stack([resize_image(frame, hw) for frame in clip.frames])
+    """A canvas for the tabs of a run."""
     (directory / VIEW_FOLDER).mkdir(parents=True, exist_ok=True)
-    return Canvas(directory, clip, frames)
+    return Canvas(directory, clip, fit_side(clip.hw, TAB_SIDE_PX))
 
 
 def draw_original(canvas: Canvas) -> ResultPart:
@@ -74,7 +78,7 @@ def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
     chosen = sorted({*chosen, *_spread(others, MAX_PICTURES - len(chosen))})
     pictures = []
     for t in chosen:
-        frame = canvas.frames[t].copy()
+        frame = canvas.frame(t).copy()
         if t in queries:
             width = max(4, frame.shape[0] // 45)
             cv2.rectangle(frame, (0, 0), (frame.shape[1] - 1, frame.shape[0] - 1), QUERY_COLOUR, 2 * width)
@@ -101,11 +105,14 @@ def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:
     return VideoPart(facts, depth.notes, name)
 
 
-def draw_tracks(canvas: Canvas, tracks: Tracks) -> VideoPart:
-    """Trails of the tracks."""
-    small = _scaled(tracks, canvas.hw)
-    name = _video(canvas, "tracks", lambda t: render.trails(canvas.frames[t], small, t))
-    return VideoPart([f"{len(tracks)} tracks"], (), name)
+def draw_tracks(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32] | None = None) -> VideoPart:
+    """Trails of the tracks, coloured by their (N,) probability of motion once that is known."""
+    small, facts = _scaled(tracks, canvas.hw), [f"{len(tracks)} tracks"]
+    colour_by: render.ColourBy = "rainbow"
+    if probability is not None:
+        colour_by, facts = "probability", [*facts, "orange moves, blue stands still"]
+    draw = functools.partial(render.trails, colour_by=colour_by, probability=probability)
+    return VideoPart(facts, (), _video(canvas, "tracks", lambda t: draw(canvas.frames[t], small, t)))
 
 
 def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:

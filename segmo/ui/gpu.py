@@ -74,6 +74,15 @@ def prepare() -> None:
             log.warning("The preset %s is not ready: %s", preset, error)
 
 
+def warm_up(settings: Settings) -> None:
+    """Import what a run with these settings needs; it takes longer than a visitor who has pressed Run likes to wait."""
+    from segmo import pipeline  # noqa: F401
+    from segmo.zoo.presets import models_of
+
+    for model in models_of(settings).items():
+        models().needs_flow(*model)
+
+
 def run_stages(source: Path, settings: Settings) -> Generator[Any, None, Any]:
     """The events and the result of `segmo.pipeline.run`, each stage where it should run."""
     from segmo import pipeline

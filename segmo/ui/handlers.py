@@ -23,7 +23,7 @@ from segmo.settings import Settings
 from segmo.ui import cost, panels, parts, text
 from segmo.ui.controls import CLICKS, settings_from, values_of
 from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
-from segmo.ui.gpu import run_stages, stages_on_gpu
+from segmo.ui.gpu import run_stages, stages_on_gpu, warm_up
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
@@ -85,6 +85,7 @@ def drop(upload: str | None, values: Mapping[str, Any]) -> Iterator[Updates]:
     from segmo.video import normalise
 
     try:
+        warm_up(settings_from(values))
         player = new_result() / "clip.mp4"
         normalise(upload, player, max_side=PLAYER_SIDE_PX)
     except Exception as error:

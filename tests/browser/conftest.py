@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -38,6 +39,47 @@ class Server:
     url: str
     cache: Path
     seconds_to_first_page: float
+    pid: int
+
+    def memory_bytes(self) -> int:
+        """Memory of the app and of the processes it has started, with what they map from files."""
+        return sum(map(_resident_bytes, _family(self.pid)))
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found = children.read_text().split()
+        except OSError:  # that thread has just ended
+            continue
+        for child in found:
+            yield from _family(int(child))
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # it has just ended
+        return 0
+
+
+@contextmanager
+def peak_memory(server: Server) -> Iterator[list[int]]:
+    """The most memory that the app takes within the block, in bytes, as the single entry of a list."""
+    peak, ended = [server.memory_bytes()], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.1):
+            peak[0] = max(peak[0], server.memory_bytes())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
 
 
 @contextmanager
@@ -57,7 +99,7 @@ def running_app(folder: Path, *options: str) -> Iterator[Server]:
             if process.poll() is not None or time.monotonic() - started > START_TIMEOUT_S:
                 pytest.fail(f"The app did not start:\n{(folder / 'log.txt').read_text()}")
             time.sleep(0.1)
-        yield Server(url, folder / "cache", time.monotonic() - started)
+        yield Server(url, folder / "cache", time.monotonic() - started, process.pid)
     finally:
         process.terminate()
         process.wait(20)

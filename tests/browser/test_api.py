@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -10,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import running_app
+from conftest import peak_memory, running_app
 from gradio_client import Client, handle_file
+from gradio_client.utils import Status
 
 from segmo.synthetic import render_clip, scenarios
 from segmo.video import write_mp4
+
+MOST_MEMORY = 6 * 2**30
 
 
 @pytest.fixture
@@ -60,22 +65,29 @@ def test_language_models_find_the_tool(tmp_path: Path) -> None:
     assert {"clip", "stride", "threshold"} <= set(tools["segment_motion"]["inputSchema"]["properties"])
 
 
-def test_eight_visitors_at_once_each_get_their_own(server: Any, tmp_path: Path) -> None:
+def test_eight_visitors_at_once_each_get_their_own_in_order(server: Any, tmp_path: Path) -> None:
     """Clips of different lengths, so that a result tells whose it is."""
-    counts = list(range(6, 14))
-    frames = render_clip(scenarios.SCENARIOS["two_crossing"]((72, 128), max(counts))).frames
-    for count in counts:
-        write_mp4(tmp_path / f"{count}.mp4", frames[:count], 24)
-    clients = [Client(server.url, verbose=False, download_files=tmp_path / "downloads") for _ in counts]
-    jobs = [
-        client.submit(handle_file(tmp_path / f"{count}.mp4"), api_name="/stages") for client, count in zip(clients, counts, strict=True)
-    ]
-    summaries = [job.result(timeout=280)[1] for job in jobs]
-    results = {summary["result"] for summary in summaries}
-    assert len(results) == len(counts)
-    for count, summary in zip(counts, summaries, strict=True):
-        record = json.loads((server.cache / "results" / summary["result"] / "run.json").read_text())
+    counts = [9, 12, 7, 13, 6, 10, 8, 11]
+    frames = render_clip(scenarios.SCENARIOS["two_crossing"]((108, 192), max(counts))).frames
+    clients, jobs = [], []
+    with peak_memory(server) as peak:
+        for count in counts:
+            write_mp4(tmp_path / f"{count}.mp4", frames[:count], 24)
+            clients.append(Client(server.url, verbose=False, download_files=tmp_path / "downloads"))
+            jobs.append(clients[-1].submit(handle_file(tmp_path / f"{count}.mp4"), api_name="/stages"))
+            while jobs[-1].status().code not in (Status.IN_QUEUE, Status.PROCESSING, Status.ITERATING, Status.FINISHED):
+                time.sleep(0.02)
+        results = [job.result(timeout=280)[1]["result"] for job in jobs]
+    assert peak[0] < MOST_MEMORY
+    for count, result in zip(counts, results, strict=True):
+        record = json.loads((server.cache / "results" / result / "run.json").read_text())
         assert record["source"]["frame_count"] == count
+    finished = [(server.cache / "results" / result / "run.json").stat().st_mtime for result in results]
+    assert finished == sorted(finished)
+    assert len(set(results)) == len(counts) and all(re.fullmatch("[0-9a-f]{32}", result) for result in results)
+    for wrong in (results[0][:-1] + "g", results[0][:31], results[0].upper() + "/", "../" + results[0], "", "*"):
+        with pytest.raises(Exception, match="This result is not here"):
+            clients[0].predict(wrong, 0.5, api_name="/evaluate_threshold")
     for client in clients:
         client.close()
 
