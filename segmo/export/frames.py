@@ -81,7 +81,7 @@ def _open_pipes(staging: Path, clip: Clip, source: Path, wanted: AbstractSet[str
         write_mp4(staging / OUTPUTS["overlay"], frames, clip.fps, audio_from=sound, audio_start_s=float(clip.timestamps_s[0]))
 
     def side_by_side(frames: Iterator[UInt8]) -> None:
-        write_mp4(staging / OUTPUTS["side_by_side"], map(render.side_by_side, clip.frames, frames), clip.fps)
+        write_mp4(staging / OUTPUTS["side_by_side"], map(render.side_by_side, clip.frames, frames), clip.fps, quick=True)
 
     def alpha(frames: Iterator[UInt8]) -> None:
         write_alpha_webm(staging / OUTPUTS["alpha"], frames, clip.fps)
