@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from segmo.datasets.layout import Scene
-from segmo.errors import InputError, ProductError
+from segmo.errors import DeviceError, InputError, ProductError
 from segmo.types import Steps, finish, within
 from segmo.zoo.store import ModelStore
-
-log = logging.getLogger(__name__)
 
 _WORKER: dict[str, ModelStore] = {}  # the store of a worker process, so that models are loaded once
 
@@ -81,6 +79,8 @@ def over_scenes(work: Work, scenes: Sequence[Scene], store: Store, gpus: Sequenc
             except (InputError, ProductError) as error:
                 failed(running[future], error)
             yield done / len(scenes)
+    except BrokenProcessPool as error:
+        raise DeviceError("A process was killed, most likely for lack of memory. Use fewer GPUs at once, or --efficiency.") from error
     finally:
         pool.shutdown(cancel_futures=True)
     return Done(len(scenes) - len(failures), written, tuple(sorted(failures)))
