@@ -25,6 +25,19 @@
 		if (event.target.matches?.(".compare .slide")) event.target.closest(".compare").style.setProperty("--cut", event.target.value + "%");
 		if (event.target.matches?.(".slide-on")) document.querySelector("#compare .compare").classList.toggle("sliding", event.target.checked);
 	});
+	const hold = (button, held) => {
+		button.setAttribute("aria-pressed", held);
+		document.querySelector("#compare .compare").classList.toggle("holding", held);
+	};
+	const held = () => document.querySelectorAll('.hold[aria-pressed="true"]').forEach((button) => hold(button, false));
+	document.addEventListener("pointerdown", (event) => {
+		const button = event.target.closest?.(".hold");
+		if (button) hold(button, true);
+	});
+	document.addEventListener("keydown", (event) => {
+		if (event.target.matches?.(".hold") && [" ", "Enter"].includes(event.key)) hold(event.target, true);
+	});
+	for (const type of ["pointerup", "pointercancel", "keyup", "blur"]) window.addEventListener(type, held);
 	const copy = async (button) => {
 		const link = `${location.origin}${location.pathname}?result=${button.dataset.result}`;
 		let copied = true;
@@ -143,4 +156,27 @@
 		button.textContent = deleted ? "Undo" : "Delete";
 		button.setAttribute("aria-pressed", deleted);
 	});
+})();
+
+// What Gradio leaves out: names for screen readers, and stillness for those who ask for it.
+(() => {
+	const still = matchMedia("(prefers-reduced-motion: reduce)");
+	const TITLES = { player: "Your clip", depth_video: "Depth", tracks_video: "Tracks", motion_video: "Motion", masks_video: "Masks" };
+
+	const name = () => {
+		for (const [id, title] of Object.entries(TITLES)) {
+			document.querySelector(`#${id} video:not([aria-label])`)?.setAttribute("aria-label", title);
+			document.querySelector(`#${id} a[download]:not([aria-label])`)?.setAttribute("aria-label", `Download ${title}`);
+		}
+	};
+	new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });
+	document.addEventListener(
+		"play",
+		({ target }) => {
+			if (!still.matches || !target.autoplay) return;
+			target.autoplay = false; // once: whoever presses play means it
+			target.pause();
+		},
+		true,
+	);
 })();

@@ -119,6 +119,7 @@ def _compare(part: ResultPart, directory: Path) -> str:
     if len(players) < 2:
         return f'<div class="compare single" {ratio}>{players[0]}</div>'
     switch = '<label class="slide-switch"><input type="checkbox" class="slide-on"> Compare by sliding</label>'
+    switch += '<button type="button" class="hold" aria-pressed="false">Hold to see the original</button>'
     slider = '<input type="range" class="slide" min="0" max="100" value="50" aria-label="Share of the original that is shown">'
     return f'<div class="compare" {ratio}>{"".join(players)}{slider}</div>{switch}'
 

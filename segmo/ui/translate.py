@@ -15,6 +15,9 @@ from segmo.ui.parts import Part, ResultPart
 from segmo.ui.progress import CACHED, DONE, RUNNING, Progress
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
+    import numpy as np
+    import numpy.typing as npt
+
     from segmo.pipeline import StageEvent
     from segmo.types import Tracks
     from segmo.ui.drawing import Canvas
@@ -49,6 +52,7 @@ class Translator:
         self.parts: dict[str, Part] = dict(kept or {})
         self._canvas: Canvas | None = None
         self._tracks: Tracks | None = None
+        self._probability: npt.NDArray[np.float32] | None = None
         self._began = self._files_began = self._shown_at = time.perf_counter()
 
     def begin(self) -> Updates:
@@ -128,8 +132,11 @@ class Translator:
             yield "features", drawing.draw_features(self._canvas, product)
         elif stage == "motion" and isinstance(product, MotionLabels) and self._tracks is not None:
             yield "motion", drawing.draw_motion(self._canvas, self._tracks, product)
+            self._probability = product.evidence.track_probability
         elif stage == "masks":
             original = self.parts["result"]
             assert isinstance(original, ResultPart)
             yield "result", drawing.draw_result(self._canvas, original, product)
             yield "masks", drawing.draw_masks(self._canvas, product)
+            if self._tracks is not None and self._probability is not None:  # now that nobody waits for it
+                yield "tracks", drawing.draw_tracks(self._canvas, self._tracks, self._probability)

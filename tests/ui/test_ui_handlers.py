@@ -54,6 +54,13 @@ def test_each_tab_fills_as_soon_as_its_stage_is_done(make_pipeline: Callable[...
     assert done_when_filled["run"] == ORDER
 
 
+def test_tracks_are_coloured_by_motion_once_it_is_known(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    notes: list[str] = []
+    for updates in handlers.run(clip_file, VALUES, stages=make_pipeline()):
+        notes += [updates["tracks_note"]] if "tracks_video" in updates and value(updates["tracks_video"]) else []
+    assert len(notes) == 2 and "orange moves" not in notes[0] and "orange moves" in notes[1]
+
+
 def test_every_video_of_a_run_can_be_decoded_at_its_size(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
     page = run(make_pipeline(), clip_file)
     for slot in ("depth_video", "tracks_video", "motion_video", "masks_video"):
