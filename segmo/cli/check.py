@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """List the faults; returns 1 if there are any."""
     from segmo.cli.main import DONE, FAILED
-    from segmo.cli.progress import run_with_bar
+    from segmo.cli.progress import counted, run_with_bar
     from segmo.datasets.check import check
     from segmo.datasets.layout import open_layout
 
@@ -39,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"{fault.scene}: {fault.path} {fault.problem}")
     if not args.json:
         scenes = len({fault.scene for fault in faults})
-        total = len(layout.scenes())
-        print(f"{len(faults)} faults in {scenes} of {total} scenes." if faults else f"All {total} scenes are complete.")
+        total = counted(len(layout.scenes()), "scene")
+        print(f"{counted(len(faults), 'fault')} in {scenes} of {total}." if faults else f"No fault in {total}.")
     return FAILED if faults else DONE

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from segmo.cli.main import DONE, FAILED
-    from segmo.cli.progress import run_with_bar
+    from segmo.cli.progress import counted, run_with_bar
     from segmo.datasets.clean import clean
     from segmo.datasets.layout import open_layout
 
@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         for path in (*done.compressed, *done.removed):
             print(path)
-        what = f"Would compress {len(done.compressed)} files of features and remove {len(done.removed)} remains"
+        what = f"Would compress {counted(len(done.compressed), 'file')} of features and remove {len(done.removed)} remains"
         print(f"{what}, {done.bytes_before / 1e6:.1f} MB together. Nothing was changed.")
         return DONE
     for message in done.kept:
         print(f"segmo: {message}", file=sys.stderr)
     sizes = f"{done.bytes_before / 1e6:.1f} MB became {done.bytes_after / 1e6:.1f} MB"
-    print(f"Compressed {len(done.compressed)} files of features and removed {len(done.removed)} remains: {sizes}.")
+    print(f"Compressed {counted(len(done.compressed), 'file')} of features and removed {len(done.removed)} remains: {sizes}.")
     return FAILED if done.kept else DONE

@@ -96,13 +96,13 @@ def _convert(args: argparse.Namespace) -> int:
     import sys
 
     from segmo.cli.main import BAD_INPUT, DONE
-    from segmo.cli.progress import run_with_bar
+    from segmo.cli.progress import counted, run_with_bar
     from segmo.datasets.catalogue import find_data_set
     from segmo.datasets.convert import convert
 
     done = run_with_bar("Clips", convert(find_data_set(args.kind), args.source, args.target, args.workers))
     for failure in done.failures:
         print(f"segmo: {failure}", file=sys.stderr)
-    print(f"{done.clips} clips are in {args.target}, {done.frames_written} frames of them new.", end="")
-    print(f" {len(done.failures)} clips could not be converted." if done.failures else "")
+    failed = f" Not converted: {counted(len(done.failures), 'clip')}." if done.failures else ""
+    print(f"{counted(done.clips, 'clip')} in {args.target}, {counted(done.frames_written, 'frame')} written now.{failed}")
     return BAD_INPUT if done.failures else DONE

@@ -47,4 +47,4 @@ def run_step(args: argparse.Namespace, step: str) -> int:
     role = {"label": "motion", "mask": "masks"}[step]
     run_with_bar("Weights", store.fetch([(role, models_of(settings)[role])]))
     work = {"label": label.label, "mask": label.mask}[step]
-    return tell(run_with_bar("Scenes", work(layout, out, settings, gpus=args.gpus, store=store)), f"scenes have their {step}s in {out}")
+    return tell(run_with_bar("Scenes", work(layout, out, settings, gpus=args.gpus, store=store)), f"with {step}s in {out}")

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     models = models_of(settings)
     run_with_bar("Weights", store.fetch([(prepare.PARTS[part], models[prepare.PARTS[part]]) for part in parts]))
     done = run_with_bar("Scenes", prepare.prepare(layout, settings, parts, gpus=args.gpus, store=store))
-    return tell(done, f"scenes of {args.data} are prepared")
+    return tell(done, f"prepared in {args.data}")
 
 
 def tell(done: Done, what: str) -> int:
@@ -67,9 +67,10 @@ def tell(done: Done, what: str) -> int:
     import sys
 
     from segmo.cli.main import BAD_INPUT, DONE
+    from segmo.cli.progress import counted
 
     for failure in done.failures:
         print(f"segmo: {failure}", file=sys.stderr)
-    failed = f" {len(done.failures)} failed." if done.failures else ""
-    print(f"{done.scenes} {what}, {done.files_written} files of them new.{failed}")
+    failed = f" Failed: {counted(len(done.failures), 'scene')}." if done.failures else ""
+    print(f"{counted(done.scenes, 'scene')} {what}, {counted(done.files_written, 'file')} written now.{failed}")
     return BAD_INPUT if done.failures else DONE

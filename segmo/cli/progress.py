@@ -157,3 +157,8 @@ def run_with_bar(label: str, steps: Steps[Product]) -> Product:
                 progress.update(task, completed=next(steps))
             except StopIteration as stop:
                 return stop.value
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 scene`, `2 scenes`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -28,7 +28,7 @@ def test_a_published_data_set_becomes_the_layout_and_stays_as_it_is(tree, tmp_pa
     truth = build(source)
     before = contents(source)
     assert main(["data", name, str(source), str(target), "--workers", "2"]) == 0
-    assert f"{len(truth)} clips" in capsys.readouterr().out
+    assert f"{len(truth)} clip" in capsys.readouterr().out
     assert contents(source) == before
     scenes = {scene.name: scene for scene in layout.open_layout(target).scenes()}
     assert list(scenes) == sorted(truth)
@@ -76,7 +76,7 @@ def test_an_incomplete_clip_does_not_stop_the_others(tmp_path, capsys):
     shutil.rmtree(source / "HOI4D_release/ZY20210800001/H1/C1")
     assert main(["data", "hoi4d", str(source), str(target)]) == 2
     said = capsys.readouterr()
-    assert "1 clips are in" in said.out and "1 clips could not be converted" in said.out
+    assert "1 clip in" in said.out and "Not converted: 1 clip." in said.out
     assert "ZY20210800001_H1_C1" in said.err and "Get it from" in said.err
     assert [scene.name for scene in layout.open_layout(target).scenes()] == ["ZY20210800001_H1_C2_N19_S100_s02_T1"]
 

@@ -30,7 +30,7 @@ def test_prepared_data_become_masks_that_can_be_evaluated(prepared, tmp_path, ca
     data = shutil.copytree(prepared, tmp_path / "data")
     assert main(["label", str(data)]) == 0
     assert main(["mask", str(data), "--out", str(data / "results")]) == 0
-    assert "1 scenes have their masks" in capsys.readouterr().out
+    assert "1 scene with masks" in capsys.readouterr().out
     out = data / "results/crossing"
     found = np.stack([np.asarray(Image.open(out / f"masks/{t:05d}.png")) > 0 for t in range(6)])
     truth = np.stack([layout.read_mask(data / f"dynamic_masks/crossing/{t:05d}.png") for t in range(6)])

@@ -51,7 +51,7 @@ def test_lite_writes_the_formats_of_the_published_code(prepared):
 
 def test_what_the_checks_say_of_it(prepared, capsys):
     assert main(["check", str(prepared)]) == 0
-    assert "All 1 scenes are complete" in capsys.readouterr().out
+    assert "No fault in 1 scene." in capsys.readouterr().out
 
 
 def test_tracks_come_back_as_the_tracker_gave_them(tmp_path):
@@ -135,7 +135,7 @@ def test_a_damaged_scene_does_not_stop_the_others(tmp_path, capsys):
     (tmp_path / "images/a/00002.png").write_bytes(b"cut")
     assert main(["prepare", str(tmp_path), "--features", "--step", "4"]) == 2
     said = capsys.readouterr()
-    assert "1 scenes of" in said.out and "1 failed" in said.out and "a: " in said.err and "00002.png" in said.err
+    assert "1 scene prepared" in said.out and "Failed: 1 scene." in said.out and "a: " in said.err and "00002.png" in said.err
     assert (tmp_path / "dinos/b/00004.npy").exists()
 
 
@@ -149,7 +149,7 @@ def test_one_process_a_gpu_shares_the_scenes(tmp_path, capsys):
     for name in ("a", "b"):
         make_scene(tmp_path, name)
     assert main(["prepare", str(tmp_path), "--features", "--step", "4", "--gpus", "0", "1"]) == 0
-    assert "2 scenes" in capsys.readouterr().out
+    assert "2 scenes prepared" in capsys.readouterr().out
     assert len(list(tmp_path.glob("dinos/*/*.npy"))) == 4
 
 
@@ -261,7 +261,7 @@ def test_check_names_scene_file_and_fault(plant, complete, capsys):
     assert {row["scene"] for row in rows} == {"a"}
     assert any(file in row["file"] and problem in row["problem"] for row in rows), rows
     assert main(["check", str(complete)]) == 1
-    assert "faults in 1 of 2 scenes" in capsys.readouterr().out
+    assert "in 1 of 2 scenes." in capsys.readouterr().out
 
 
 def test_check_of_a_folder_of_the_published_code(complete, capsys):
