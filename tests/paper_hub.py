@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from paper_models import save_moseg, save_tapir, tiny_depth, tiny_dino
+from paper_models import save_moseg, save_tapir, tiny_depth, tiny_dino, tiny_edgetam, tiny_sam2
 
 from segmo.zoo.registry import ModelSpec, find
 
@@ -32,12 +32,22 @@ def _motion(folder: Path, spec: ModelSpec) -> None:
     save_moseg(folder / "moseg.pth")
 
 
+def _sam2(folder: Path, spec: ModelSpec) -> None:
+    tiny_sam2().save_pretrained(folder)
+
+
+def _edgetam(folder: Path, spec: ModelSpec) -> None:
+    tiny_edgetam().save_pretrained(folder)
+
+
 SAVERS: dict[str, Callable[[Path, ModelSpec], None]] = {
     "segmo.zoo.paper_depth:DepthAnything": _depth,
     "segmo.zoo.paper_features:Dinov2": _features,
     "segmo.zoo.paper_tracks:BootsTapir": _tapir,
     "segmo.zoo.paper_tracks:Tapir": _tapir,
     "segmo.zoo.paper_motion:PaperMotion": _motion,
+    "segmo.zoo.sam2_masks:Sam2Masks": _sam2,
+    "segmo.zoo.sam2_masks:EdgeTamMasks": _edgetam,
 }
 
 

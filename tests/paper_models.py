@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, Dinov2Model
+from transformers import (
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    Dinov2Config,
+    Dinov2Model,
+    EdgeTamVideoConfig,
+    EdgeTamVideoModel,
+    Sam2VideoConfig,
+    Sam2VideoModel,
+)
 
 from segmo.types import Clip
 
@@ -53,7 +62,10 @@ def save_tapir(path: Path, seed: int = 0, boots: bool = True) -> Path:
     from segmo.networks.tapir import Tapir
 
     torch.manual_seed(seed)
-    torch.save(Tapir(boots).state_dict(), path)
+    network = Tapir(boots)
+    with torch.no_grad():
+        network.torch_cost_volume_track_mods["occ_out"].bias.fill_(-5)  # sure of what it sees, so that later stages have work to do
+    torch.save(network.state_dict(), path)
     return path
 
 
@@ -64,6 +76,78 @@ def save_moseg(path: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     torch.save({"model_state_dict": MotionNet().state_dict(), "epoch": 4}, path)
     return path
+
+
+def tiny_sam2(seed: int = 0) -> Any:
+    """SAM 2.1 for images of 64 pixels."""
+    torch.manual_seed(seed)
+    config = Sam2VideoConfig(
+        **_segmenter(),
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=64,
+        memory_fuser_intermediate_dim=64,
+        memory_fuser_embed_dim=128,
+        mask_downsampler_embed_dim=128,
+    )
+    return _spread(Sam2VideoModel(config))
+
+
+def tiny_edgetam(seed: int = 0) -> Any:
+    """EdgeTAM for images of 64 pixels, behind the encoder of SAM 2: its own comes from another library."""
+    torch.manual_seed(seed)
+    config = EdgeTamVideoConfig(
+        **_segmenter(),
+        memory_attention_num_layers=1,
+        memory_attention_mlp_hidden_size=64,
+        memory_attention_rope_k_sizes=[4, 4],
+        memory_fuser_intermediate_dim=64,
+        memory_fuser_embed_dim=128,
+        mask_downsampler_embed_dim=128,
+        perceiver_resampler_num_latents=16,
+        perceiver_resampler_num_latents_2d=16,
+    )
+    return _spread(EdgeTamVideoModel(config))
+
+
+def _segmenter() -> dict[str, Any]:
+    """What the configurations of SAM 2 and EdgeTAM share."""
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "image_size": [64, 64],
+        "hidden_size": 16,
+        "blocks_per_stage": [1, 1, 2, 1],
+        "embed_dim_per_stage": [16, 32, 64, 128],
+        "num_attention_heads_per_stage": [1, 1, 1, 1],
+        "window_size_per_stage": [4, 4, 4, 2],
+        "global_attention_blocks": [3],
+    }
+    vision = {
+        "model_type": "sam2_vision_model",
+        "backbone_config": backbone,
+        "backbone_channel_list": [128, 64, 32, 16],
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        "fpn_hidden_size": 128,
+    }
+    return {
+        "vision_config": vision,
+        "prompt_encoder_config": {"image_size": 64, "hidden_size": 128},
+        "mask_decoder_config": {"hidden_size": 128, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 64},
+        "image_size": 64,
+        "memory_attention_hidden_size": 128,
+        "memory_attention_rope_feat_sizes": [4, 4],
+        "memory_encoder_hidden_size": 128,
+    }
+
+
+def _spread(model: Any) -> Any:
+    """Weights large enough for masks that depend on the image, and an object that is always there."""
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            if value.dim() > 1:
+                value.normal_(std=value[0].numel() ** -0.5)
+        model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(5)
+        model.shared_image_embedding.positional_embedding.copy_(model.prompt_encoder.shared_embedding.positional_embedding)
+    return model.eval()
 
 
 def moving_square(frames: int = 6, hw: tuple[int, int] = (72, 96)) -> Clip:

@@ -8,7 +8,7 @@ import importlib.util
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,16 @@ from segmo.stages.masks import MaskInputs
 from segmo.stages.prompted_masks import segment_by_points
 from segmo.stages.prompting import NO_POINTS, Points
 from segmo.types import Bool, ObjectMasks, Steps, UInt8
+from segmo.zoo.paper_tracks import BootsTapir
 from segmo.zoo.registry import ModelSpec, find
+
+if TYPE_CHECKING:
+    import torch
+
+    from segmo.networks.tapir_layers import Estimate
+
+TAPNET_POINTS = 1024  # at once: each call computes the features of the clip anew
+_ANSWERS = ("tracks", "occlusion", "expected_dist")
 
 _OWN_STATE = ("point_inputs_per_obj", "mask_inputs_per_obj", "output_dict_per_obj", "temp_output_dict_per_obj", "frames_tracked_per_obj")
 
@@ -151,3 +160,60 @@ class MetaSegmenter:
         """A state for one object alone: in a common one, objects found late would be looked for from the first prompt of any on."""
         state = {**self._clip, "obj_id_to_idx": {}, "obj_idx_to_id": {}, "obj_ids": []}
         return state | {name: {} for name in _OWN_STATE}
+
+
+class DeepMindTapnet(BootsTapir):
+    """BootsTAPIR in DeepMind's own code."""
+
+    identity = "tapnet-deepmind"
+
+    @classmethod
+    def load(cls, path: Path, device: str) -> DeepMindTapnet:
+        """The model from `bootstapir_checkpoint_v2.pt`.
+
+        Raises:
+            SettingsError: the package cannot be imported.
+            WeightsError: the file is something else.
+        """
+        from segmo.networks.weights import fill, read_weights
+
+        package = need_module("tapnet.torch.tapir_model", find("tracks", "tapnet-deepmind"))
+        model = fill(package.TAPIR(pyramid_level=1), read_weights(path, "TAPIR"), path)
+        return cls(TapnetNetwork(model), device)  # type: ignore[arg-type]  # it tracks like ours
+
+
+class TapnetNetwork:
+    """DeepMind's network, to be called like ours."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def to(self, device: torch.device) -> TapnetNetwork:
+        """The same on a device."""
+        return TapnetNetwork(self._model.to(device))
+
+    def track(self, frames: torch.Tensor, queries: torch.Tensor, *, memory_bytes: int, precision: torch.dtype) -> Steps[Estimate]:
+        """Follow points through a clip.
+
+        Args:
+            frames: (T, S, S, 3) uint8.
+            queries: (N, 3) frame, x and y.
+            memory_bytes: not looked at; the package goes through points in small parts by itself.
+            precision: what it computes in.
+        """
+        import torch
+
+        from segmo.networks.precision import reduced
+        from segmo.networks.tapir_layers import Estimate
+
+        device = next(self._model.parameters()).device
+        video = frames.to(device)[None].float() / 255 * 2 - 1
+        found: list[dict[str, torch.Tensor]] = []
+        for first in range(0, len(queries), TAPNET_POINTS):
+            asked = queries[None, first : first + TAPNET_POINTS, [0, 2, 1]].to(device)
+            with torch.inference_mode(), reduced(device, precision), torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(0)  # the package shuffles points before it parts them
+                found.append({name: value[0].float().cpu() for name, value in self._model(video, asked).items() if name in _ANSWERS})
+            yield min(1.0, (first + TAPNET_POINTS) / len(queries))
+        tracks, occlusion, distance = (torch.cat([part[name] for part in found]) for name in _ANSWERS)
+        return Estimate(tracks.transpose(0, 1), occlusion.T, distance.T)

@@ -240,7 +240,7 @@ def test_masks_have_the_size_of_the_frames_and_at_most_so_many_objects(name, kin
     assert masks.labels.shape == (len(clip_of(kind)), *clip_of(kind).hw) and len(masks.object_ids) <= 1
 
 
-@models("masks")
+@models("masks", trained=True)
 def test_a_click_adds_what_it_points_at_or_drops_it(name):
     at = (5, 8, 80)  # on the background
     before = finish(steps_of(name, "mover")).labels
