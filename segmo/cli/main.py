@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from segmo.errors import InputError, SegmoError, SettingsError
 
-COMMANDS = ("run", "benchmark", "evaluate", "train", "data", "prepare", "label", "mask", "check", "clean", "cache", "weights")
+COMMANDS = ("run", "benchmark", "evaluate", "train", "convert", "data", "prepare", "label", "mask", "check", "clean", "cache", "weights")
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done (also when nothing moves); anything else; bad input or settings; Ctrl-C."""

@@ -94,6 +94,7 @@ class SimulatedScenes:
     seed: int
     scenes: int
     """Together with those held out."""
+    kinds: tuple[SceneKind, ...] = (SceneKind(1.0, {}),)
     frames: int = 16
     height: int = 144
     width: int = 256

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +91,10 @@ class FlowTask(Task[Batch]):
             together.include(record)
         return Judgement(together.scores(), {})
 
-    def kept(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    def kept(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """In float16."""
-        floats: dict[str, Any] = {name: value.half() for name, value in weights.items() if value.is_floating_point()}
-        return floats, {"widths": json.dumps(self.arguments.widths)}
+        return {name: value.half() for name, value in weights.items() if value.is_floating_point()}
+
+    def notes(self) -> dict[str, str]:
+        """The widths."""
+        return {"widths": json.dumps(self.arguments.widths)}

@@ -113,7 +113,7 @@ class _Run:
         self.state = State(self.model, self.average, self.optimiser, accelerator.scaler)
         self.checkpoint = self.arguments.output / CHECKPOINT
         self.recipe = task.recipe + (f" in {self.world} processes" if self.world > 1 else "")
-        self.notes = {"config": resolved(self.arguments), "data": task.open_data(), "code": code_version()}
+        self.notes = {"config": resolved(self.arguments), "data": task.open_data(), "code": code_version(), **task.notes()}
         self.iteration, self.best = load_checkpoint(self.checkpoint, self.state, self.recipe) if resume else (0, -math.inf)
         self.prepared, self.stepper = accelerator.prepare(self.model, self.optimiser)
         self.monitor = Monitor(accelerator, self.arguments.output, self.notes, self.iteration)
@@ -201,5 +201,4 @@ class _Run:
         return self.arguments.output / WEIGHTS
 
     def _write(self, name: str, notes: dict[str, str]) -> None:
-        tensors, own = self.task.kept(self.judged.state_dict())
-        write_tensors(self.arguments.output / name, tensors, {**own, **notes, **self.notes})
+        write_tensors(self.arguments.output / name, self.task.kept(self.judged.state_dict()), {**notes, **self.notes})

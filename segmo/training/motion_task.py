@@ -20,13 +20,12 @@ from segmo.evaluation.track_scores import label_iou, precision_recall_curve, roc
 from segmo.networks.motion_net import MotionNet, encode_looked_up
 from segmo.training.arguments import MotionArguments
 from segmo.training.clips import Clips, ClipSample, describe
+from segmo.training.convert import CONFIG_NOTE
 from segmo.training.simulated import render_layout
 from segmo.training.task import Judgement, Task
 from segmo.types import Bool, Steps
 
 log = logging.getLogger(__name__)
-CONFIG_NOTE = "motion_net"
-"""Note of a file of weights with the network's configuration as JSON."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +131,13 @@ class MotionTask(Task[ClipSample]):
         iou = sum(ious) / len(ious) if ious else float("nan")
         return Judgement(MotionScores(iou, roc.area, precision.area), {"roc": roc, "precision_recall": precision})
 
-    def kept(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """As they are, with the network's configuration."""
-        return dict(weights), {CONFIG_NOTE: json.dumps(dataclasses.asdict(self.arguments.model))}
+    def kept(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As they are."""
+        return dict(weights)
+
+    def notes(self) -> dict[str, str]:
+        """The network's configuration."""
+        return {CONFIG_NOTE: json.dumps(dataclasses.asdict(self.arguments.model))}
 
 
 def motion_loss(logits: Tensor, moving: Tensor) -> Tensor:

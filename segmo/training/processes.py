@@ -28,6 +28,10 @@ def start(device: str, precision: str, directory: Path) -> Accelerator:
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
+    if device == "cpu" and precision == "float16":
+        raise DeviceError(
+            "Training on cpu in float16 cannot start: gradients vanish in it unless a GPU scales them. Set precision to bfloat16."
+        )
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         accelerator = Accelerator(

@@ -91,11 +91,16 @@ def middle_flow(frames: npt.NDArray[np.uint8]) -> FrameFlow:
     return next(dense_flow(clip, wanted=(4,)))
 
 
+def pick(kinds: tuple[SceneKind, ...], seed: int) -> SceneConfig:
+    """The distribution that the scene of a seed comes from."""
+    shares = np.array([kind.share for kind in kinds])
+    return kinds[np.random.default_rng([seed, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
+
+
 def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     """Sample `index` of a data set: a record of `record_dtype`."""
     own = sample_seed(seed, index)
-    shares = np.array([kind.share for kind in kinds])
-    config = kinds[np.random.default_rng([own, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
+    config = pick(kinds, own)
     scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
     inputs = network_input(FrameViews(flow.flow, flow.valid), flow.error, both_ways=True)

@@ -18,11 +18,11 @@ from segmo.datasets.layout import Layout, Scene, write_depth, write_features, wr
 from segmo.lite.descriptors import describe
 from segmo.stages.paper_rules import stored_depth
 from segmo.stages.tracks import query_frames
-from segmo.synthetic import SceneConfig, render, sample_scene
+from segmo.synthetic import render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.synthetic.scene import RenderedScene
 from segmo.training.arguments import SimulatedScenes
-from segmo.training.shards import claim, on_all
+from segmo.training.shards import claim, on_all, pick
 from segmo.types import Steps
 
 LOGIT, LOGIT_SPREAD = 4.0, 1.0
@@ -53,8 +53,9 @@ def write_scene(job: tuple[Path, SimulatedScenes, int]) -> None:
     root, settings, index = job
     own, scene = sample_seed(settings.seed, index), _scene(root, index)
     times = tuple(float(t) for t in range(-(settings.frames // 2), settings.frames - settings.frames // 2))
-    config = SceneConfig(hw=(settings.height, settings.width), times=times, degraded=False)
-    rendered = render(sample_scene(own, config), config.times)
+    hw = (settings.height, settings.width)
+    config = dataclasses.replace(pick(settings.kinds, own), hw=hw, times=times, degraded=False)
+    rendered = render(sample_scene(own, config), times)
     names = [f"{t:05d}" for t in range(settings.frames)]
     depth, moving = stored_depth(rendered.inverse_depth), rendered.moving_labels > 0
     for t, name in enumerate(names):

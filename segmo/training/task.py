@@ -88,8 +88,12 @@ class Task(ABC, Generic[Part]):
         """Scores from the records of all parts."""
 
     @abstractmethod
-    def kept(self, weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """Tensors and notes of a file of weights as others read it."""
+    def kept(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a file of weights as others read it."""
+
+    @abstractmethod
+    def notes(self) -> dict[str, str]:
+        """Notes that say what network they are of."""
 
     def learning_rate(self, iteration: int) -> float:
         """Rises for a while, then falls as a half cosine."""
