@@ -11,6 +11,7 @@ import fakes
 import h5py
 import numpy as np
 import pytest
+from paper_hub import publish
 from PIL import Image
 from small_scenes import FRAMES, HW, make_scene, settings
 
@@ -20,6 +21,7 @@ from segmo.datasets.prepare import prepare, prepare_scene, read_plan, track_rows
 from segmo.errors import DataError
 from segmo.stages.paper_rules import track_certainty
 from segmo.types import Tracks, finish
+from segmo.zoo.presets import PAPER
 
 
 def files(root: Path) -> dict[str, int]:
@@ -336,3 +338,26 @@ def test_tracks_do_not_depend_on_how_many_query_frames_go_together(tmp_path, mon
     assert store.calls["tracks"] == 1 + 3
     for path in (tmp_path / "a/bootstapir/fox").iterdir():
         assert path.read_bytes() == (tmp_path / "b/bootstapir/fox" / path.name).read_bytes()
+
+
+def test_the_models_of_the_paper_write_the_published_shapes(tmp_path, monkeypatch):
+    """With random weights, on a folder that stands for the hub."""
+    monkeypatch.setenv("SEGMO_HUB", str(tmp_path / "hub"))
+    monkeypatch.setenv("SEGMO_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr("segmo.networks.tapir.RESOLUTION", 64)  # its layers take any multiple of 16 pixels
+    publish(tmp_path / "hub", [(role, PAPER.model(role)) for role in ("depth", "tracks", "features", "motion")])
+    scene = make_scene(tmp_path / "data", frames=2, hw=(10, 16))
+    assert main(["prepare", str(tmp_path / "data"), "--preset", "paper", "--step", "1", "--device", "cpu"]) == 0
+    names = scene.frame_names()
+    tracks = layout.read_tracks(scene, names[1], names)
+    assert tracks.shape == (160, 2, 4)
+    np.testing.assert_array_equal(tracks[[0, 1, 16], 1, :2], [(0, 0), (1, 0), (0, 1)])
+    features = layout.read_features(scene.feature_file(names[0]))
+    assert features.shape == (1 + (14 - 14) // 7, 1 + (28 - 14) // 7, 768)
+    depth = layout.read_depth(scene.depth_file(names[1]))
+    assert depth.shape == (10, 16) and depth.min() == 0 and depth.max() == 65535
+    assert read_plan(scene).models["tracks"].startswith("bootstapir-")
+    assert main(["check", str(tmp_path / "data")]) == 0
+    assert main(["label", str(tmp_path / "data"), "--preset", "paper", "--device", "cpu"]) == 0
+    with np.load(tmp_path / "data/results/fox/labels.npz") as labels:
+        assert len(labels["track_probability"]) == 160 and ((labels["track_probability"] >= 0) & (labels["track_probability"] <= 1)).all()
