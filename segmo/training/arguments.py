@@ -55,6 +55,8 @@ class TrainArguments:
     output: Path
     """Folder of the checkpoint, the log and the final weights."""
     data: DataArguments
+    start_from: Path | None = None
+    """Weights of an earlier run to go on from; random ones if None."""
     seed: int = 0
     widths: tuple[int, ...] = (24, 48, 80, 128)
     """Channels at a half, a quarter, an eighth and a sixteenth."""

@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from segmo.errors import WeightsError
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.flow_net import FlowNet
 from segmo.training.arguments import TrainArguments
 from segmo.training.batches import Batch, Scenes, make_batch
+from segmo.training.checkpoint import read_tensors
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import render_shards, shard_paths
 from segmo.training.task import Judgement, Task
@@ -51,8 +53,16 @@ class FlowTask(Task[Batch]):
         return ("held_out", data.held_out_seed, data.held_out_scenes), ("train", data.seed, data.scenes)
 
     def new_model(self) -> nn.Module:
-        """FlowNet."""
-        return FlowNet(PLANES, len(GAPS), SCALES, self.arguments.widths)
+        """FlowNet, with the weights of an earlier run where one is named."""
+        model = FlowNet(PLANES, len(GAPS), SCALES, self.arguments.widths)
+        if self.arguments.start_from is not None:
+            floats = {name: value.float() for name, value in read_tensors(self.arguments.start_from)[0].items()}
+            counters = {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}  # of batches
+            try:
+                model.load_state_dict(floats | counters, strict=True)
+            except RuntimeError as error:
+                raise WeightsError(f"{self.arguments.start_from} does not fit this network: {error}. Give its own weights.") from error
+        return model
 
     def new_optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
         """AdamW."""

@@ -71,6 +71,19 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(folder, tmp_path):
     assert str(whole.scores) == str(resumed.scores)  # as text, since NaN is not equal to itself
 
 
+def test_a_run_goes_on_from_the_weights_of_another(folder, tmp_path):
+    first = finish(train(arguments(folder, tmp_path / "first", iterations=30)))
+    alone, after = (
+        finish(train(arguments(folder, tmp_path / name, iterations=1, learning_rate=1e-9, warm_up=1, **changes)))
+        for name, changes in (("alone", {}), ("after", {"start_from": first.weights}))
+    )
+    assert after.scores.iou > alone.scores.iou
+    (tmp_path / "other").mkdir()
+    other = finish(train(arguments(folder, tmp_path / "other", iterations=1, widths=(8, 12, 16, 32))))
+    with pytest.raises(WeightsError, match="does not fit"):
+        finish(train(arguments(folder, tmp_path / "wrong", iterations=1, start_from=other.weights)))
+
+
 def test_resuming_needs_a_checkpoint_of_the_same_recipe(folder, tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         finish(train(arguments(folder, tmp_path), resume=True))
