@@ -48,6 +48,7 @@ def build_theme() -> gr.themes.Base:
         background_fill_secondary_dark="#10161e",
         block_background_fill="#ffffff",
         block_background_fill_dark="#151b23",
+        body_text_color_subdued="*neutral_600",  # the default is too faint to read for many
         block_border_color="#e3e8ee",
         block_border_color_dark="#263040",
         block_shadow="none",
