@@ -13,6 +13,7 @@ its prompted frames and the few latest ones that the network looks at, so that m
 
 from __future__ import annotations
 
+import importlib.util
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from torch import Tensor
 from transformers import EdgeTamVideoModel, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
+from segmo.errors import SettingsError
 from segmo.geometry import resample_image, resize_logits
 from segmo.networks.precision import reduced
 from segmo.networks.weights import load_published
@@ -77,11 +79,16 @@ def load_sam2(folder: Path) -> Sam2Video:
 
 
 def load_edgetam(folder: Path) -> EdgeTamVideo:
-    """EdgeTAM from a folder of the hub.
+    """EdgeTAM from a folder of the hub. The published encoder is one of the library timm, which brings torchvision.
 
     Raises:
-        WeightsError: the folder does not hold it.
+        SettingsError: that library is not there.
+        WeightsError: the folder does not hold the model.
     """
+    config = folder / "config.json"
+    if config.exists() and "timm_wrapper" in config.read_text(encoding="utf-8") and importlib.util.find_spec("timm") is None:
+        what = "The encoder of EdgeTAM comes from the package timm, which is not installed"
+        raise SettingsError(f"{what}. Install it with: pip install timm. Or choose the masks model sam2.1-tiny.")
     return load_published(EdgeTamVideo, folder, "EdgeTAM")
 
 

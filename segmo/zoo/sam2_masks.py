@@ -58,6 +58,7 @@ class EdgeTamMasks(Sam2Masks):
         """The model from a folder of the hub.
 
         Raises:
+            SettingsError: the package timm, from which its encoder comes, is not installed.
             WeightsError: the folder does not hold it.
         """
         from segmo.networks.sam2_video import load_edgetam

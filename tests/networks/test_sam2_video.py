@@ -8,7 +8,7 @@ import torch
 from paper_models import moving_square, tiny_edgetam, tiny_sam2
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
-from segmo.errors import WeightsError
+from segmo.errors import SettingsError, WeightsError
 from segmo.networks.sam2_video import FILLED, VideoSegmenter, fill_holes, load_edgetam, load_sam2
 
 HERE = np.array([[20, 30]], np.float32)
@@ -126,3 +126,10 @@ def test_small_holes_are_filled_and_large_ones_stay():
 def test_a_folder_without_the_weights_is_refused(tmp_path, load):
     with pytest.raises(WeightsError, match=r"Fetch it again\.$"):
         load(tmp_path)
+
+
+def test_the_library_that_edgetams_own_encoder_needs_is_named(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"vision_config": {"backbone_config": {"model_type": "timm_wrapper"}}}')
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="pip install timm"):
+        load_edgetam(tmp_path)
