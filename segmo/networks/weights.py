@@ -76,7 +76,7 @@ def load_published(kind: Any, folder: Path, what: str) -> Any:
     """
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # loading is short, and the bars of the command line are not to be torn
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # loading is short, and the command line has bars of its own
     try:
         model, report = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except Exception as error:  # transformers raises almost anything for a damaged folder
