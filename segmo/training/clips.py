@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Usable:
     """Its prepared frames."""
     queries: tuple[str, ...]
     """Those frames from which tracks start and which have a mask."""
+    masks: tuple[Path, ...]
+    """The masks of the query frames."""
 
 
 def usable_scenes(source: Source) -> tuple[list[Usable], list[Usable]]:
@@ -73,7 +76,7 @@ def usable_scenes(source: Source) -> tuple[list[Usable], list[Usable]]:
         masks = scene.masks_by_frame()
         queries = tuple(name for name in scene.query_names() if name in masks)
         if queries:
-            found.append(Usable(scene, scene.prepared_names(), queries))
+            found.append(Usable(scene, scene.prepared_names(), queries, tuple(masks[name] for name in queries)))
     count = len(found) - source.held_out_scenes
     if count < 1:
         raise DataError(
@@ -91,10 +94,10 @@ def describe(scenes: Sequence[Usable]) -> str:
 
 
 class Clips:
-    """Samples of a mixture of sources."""
+    """Samples of a mixture of sources; depth is read only where the network looks at it, since that takes longest."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = sources
+    def __init__(self, sources: Sequence[Source], *, depth: bool = True) -> None:
+        self.sources, self._depth = sources, depth
         parts = [usable_scenes(source) for source in sources]
         self.scenes, self.held_out = [part[0] for part in parts], [part[1] for part in parts]
         shares = np.array([source.share for source in sources], np.float64)
@@ -106,16 +109,16 @@ class Clips:
         number = int(rng.choice(len(self.sources), p=self._shares))
         source, usable = self.sources[number], self.scenes[number][int(rng.integers(len(self.scenes[number])))]
         query = usable.queries[int(rng.integers(len(usable.queries)))]
-        sample = read_sample(usable, query, int(rng.integers(source.fewest_tracks, source.most_tracks + 1)), rng)
+        sample = read_sample(usable, query, int(rng.integers(source.fewest_tracks, source.most_tracks + 1)), rng, depth=self._depth)
         return _mirrored(sample, rng.random(2) < 0.5) if mirror else sample
 
     def held_out_sample(self, index: int) -> ClipSample:
         """A held-out scene by its middle query frame; always the same tracks."""
         flat = [(source, usable) for source, part in zip(self.sources, self.held_out, strict=True) for usable in part]
         source, usable = flat[index]
-        return read_sample(
-            usable, usable.queries[len(usable.queries) // 2], source.most_tracks, np.random.default_rng([HELD_OUT_SEED, index])
-        )
+        rng = np.random.default_rng([HELD_OUT_SEED, index])
+        query = usable.queries[len(usable.queries) // 2]
+        return read_sample(usable, query, source.most_tracks, rng, depth=self._depth)
 
     @property
     def held_out_count(self) -> int:
@@ -123,8 +126,8 @@ class Clips:
         return sum(map(len, self.held_out))
 
 
-def read_sample(usable: Usable, query: str, most_tracks: int, rng: Rng) -> ClipSample:
-    """Random tracks of a query frame, with their inputs and labels.
+def read_sample(usable: Usable, query: str, most_tracks: int, rng: Rng, *, depth: bool = True) -> ClipSample:
+    """Random tracks of a query frame, with their inputs and labels; depth is 0 where it is not asked for.
 
     A track moves if its rounded position on the query frame lies in the moving mask and it is visible there.
 
@@ -143,13 +146,13 @@ def read_sample(usable: Usable, query: str, most_tracks: int, rng: Rng) -> ClipS
     features = read_features(scene.feature_file(query))
     row, column = feature_cells(here, hw, (features.shape[0], features.shape[1]))
     xy = torch.from_numpy(normalised_positions(rows[..., :2], hw)).permute(2, 0, 1)
-    moving = _in_mask(here, read_mask(scene.masks_by_frame()[query]), hw) & certainty.visible[kept, start]
+    moving = _in_mask(here, read_mask(usable.masks[usable.queries.index(query)]), hw) & certainty.visible[kept, start]
     return ClipSample(
         xy.contiguous(),
         torch.from_numpy(~shown),
         torch.from_numpy(certainty.visibility[kept]),
         torch.from_numpy(certainty.confidence[kept]),
-        torch.from_numpy(_depth_at(scene, names, xy)),
+        torch.from_numpy(_depth_at(scene, names, xy)) if depth else torch.zeros(xy.shape[1:]),
         torch.from_numpy(features[row, column].astype(np.float32)),
         torch.from_numpy(moving.astype(np.float32)),
     )

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from segmo.errors import SettingsError
 from segmo.training.arguments import MotionArguments, TrainArguments, resolved
-from segmo.training.checkpoint import State, code_version, load_checkpoint, save_checkpoint, write_tensors
+from segmo.training.checkpoint import State, code_version, load_checkpoint, replace_file, save_checkpoint, write_tensors
 from segmo.training.flow_task import FlowTask
 from segmo.training.monitor import Monitor
 from segmo.training.motion_task import MotionTask
@@ -49,7 +49,7 @@ class TrainResult:
 
     weights: Path
     scores: Any
-    """A dataclass with `task.Scores`, of the final weights."""
+    """Of the final weights: see `task.Judgement`."""
 
 
 def train(arguments: TrainArguments | MotionArguments, *, resume: bool = False) -> Steps[TrainResult]:
@@ -116,6 +116,8 @@ class _Run:
         self.notes = {"config": resolved(self.arguments), "data": task.open_data(), "code": code_version(), **task.notes()}
         self.iteration, self.best = load_checkpoint(self.checkpoint, self.state, self.recipe) if resume else (0, -math.inf)
         self.prepared, self.stepper = accelerator.prepare(self.model, self.optimiser)
+        if accelerator.is_main_process:
+            replace_file(self.arguments.output / CONFIG, self.notes["config"].encode())
         self.monitor = Monitor(accelerator, self.arguments.output, self.notes, self.iteration)
 
     def parts(self, iteration: int) -> list[Any]:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from segmo.errors import OutputError
+from segmo.evaluation.metrics import Values
 from segmo.evaluation.track_scores import Curve
 from segmo.training.checkpoint import replace_file
 from segmo.training.task import Judgement
@@ -34,14 +35,12 @@ class Monitor:
         Args:
             accelerator: says which process this is.
             directory: the run's folder.
-            notes: texts to show, such as the configuration, which is also written as a file.
+            notes: texts to show, such as the configuration.
             iteration: where the run goes on; what the logs have beyond it is hidden.
         """
         self._accelerator, self._directory = accelerator, directory
-        if accelerator.is_main_process:
-            replace_file(directory / "config.yaml", notes["config"].encode())
         try:
-            accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": iteration + 1}})
+            accelerator.init_trackers("segmo", init_kwargs={"tensorboard": {"purge_step": iteration + 1}, "wandb": {"dir": str(directory)}})
         except OSError as error:
             raise OutputError(f"{directory} cannot be written: {error}. Check the folder and the free space.") from error
         accelerator.log({name: f"```\n{text}\n```" for name, text in notes.items()}, step=iteration)
@@ -64,7 +63,7 @@ class Monitor:
                 tracker.log_images({f"held_out/{name}": picture}, step=iteration, **more)
 
 
-def thinned(curve: Curve) -> tuple[UInt8, UInt8, UInt8]:
+def thinned(curve: Curve) -> tuple[Values, Values, Values]:
     """x, y and thresholds of at most `POINTS` points."""
     kept = np.unique(np.linspace(0, len(curve.x) - 1, POINTS).round().astype(int)) if len(curve.x) else np.zeros(0, int)
     return curve.x[kept], curve.y[kept], curve.thresholds[kept]

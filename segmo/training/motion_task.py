@@ -57,6 +57,8 @@ class MotionTask(Task[ClipSample]):
         super().__init__()
         self.arguments: MotionArguments = arguments
         neutral = dataclasses.replace(arguments, output=Path(), check_every=1, threads=0, device="auto")
+        if arguments.schedule == "constant":  # then a run can go on for longer than was planned
+            neutral = dataclasses.replace(neutral, iterations=1)
         self.recipe = repr(neutral)
 
     def make_data(self) -> Steps[None]:
@@ -69,7 +71,7 @@ class MotionTask(Task[ClipSample]):
 
     def open_data(self) -> str:
         """List scenes and query frames."""
-        self._clips = Clips(self.arguments.sources)
+        self._clips = Clips(self.arguments.sources, depth=self.arguments.model.depth)
         return "; ".join(
             f"{source.root}: {describe(scenes)}; held out: {describe(held_out)}"
             for source, scenes, held_out in zip(self.arguments.sources, self._clips.scenes, self._clips.held_out, strict=True)

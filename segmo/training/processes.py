@@ -26,7 +26,7 @@ def start(device: str, precision: str, directory: Path) -> Accelerator:
         DeviceError: the device is absent, or lacks the precision.
     """
     from accelerate import Accelerator
-    from accelerate.utils import InitProcessGroupKwargs
+    from accelerate.utils import InitProcessGroupKwargs, ProjectConfiguration
 
     if device == "cpu" and precision == "float16":
         raise DeviceError(
@@ -38,14 +38,15 @@ def start(device: str, precision: str, directory: Path) -> Accelerator:
             cpu=device == "cpu",
             mixed_precision=PRECISIONS[precision],
             log_with=["tensorboard", *(["wandb"] if find_spec("wandb") else [])],
-            project_dir=directory,
+            project_config=ProjectConfiguration(str(directory), logging_dir=str(directory / "tensorboard")),
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
     except (ValueError, RuntimeError) as error:
         raise DeviceError(f"Training on {device} in {precision} cannot start: {error}. Set another device or precision.") from error
-    if device not in ("auto", accelerator.device.type):
+    found = accelerator.device.type
+    if device not in ("auto", found):
         stop(accelerator)
-        raise DeviceError(f"The device {device} is not there, but {accelerator.device} is. Set device to auto or cpu.")
+        raise DeviceError(f"The device {device} is not there, but {found} is. Set device to auto or cpu.")
     return accelerator
 
 

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,21 +19,12 @@ Part = TypeVar("Part")
 """What goes through the network at once."""
 
 
-class Scores(Protocol):
-    """A dataclass of numbers for the log, of which the IoU tells which weights are best."""
-
-    @property
-    def iou(self) -> float:
-        """Larger is better; NaN where nothing could be compared."""
-        ...
-
-
 @dataclass(frozen=True)
 class Judgement:
     """Scores on held-out data, and curves to draw."""
 
     scores: Any
-    """A dataclass with `Scores`."""
+    """A dataclass of numbers, of which `iou` tells which weights are best: larger is better, NaN where nothing could be compared."""
     curves: Mapping[str, Curve]
 
 

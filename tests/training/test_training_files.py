@@ -114,7 +114,7 @@ def test_a_run_leaves_its_configuration_log_and_curves(finished):
 def test_tensorboard_shows_losses_scores_and_curves(finished):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(finished / "tensorboard"))
+    events = EventAccumulator(str(finished / "tensorboard" / "segmo"))
     events.Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4]
     assert [event.step for event in events.Scalars("held_out/iou")] == [2, 4]
@@ -140,6 +140,8 @@ def test_resuming_needs_the_same_configuration(finished, tmp_path):
     arguments = read_arguments(finished / "config.yaml")
     with pytest.raises(WeightsError, match="another configuration"):
         finish(train(dataclasses.replace(arguments, learning_rate=1e-5), resume=True))
+    with pytest.raises(WeightsError, match="another configuration"):  # a rate that falls depends on where it ends
+        finish(train(dataclasses.replace(arguments, schedule="cosine", iterations=9), resume=True))
     with pytest.raises(WeightsError, match="cannot be read"):
         finish(train(dataclasses.replace(arguments, output=tmp_path), resume=True))
 
