@@ -1,0 +1,74 @@
+"""The paper's models from the command line: small or random weights in the published formats, in a folder that stands for the hub."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from paper_hub import publish
+from PIL import Image
+
+from segmo.cli.main import main
+from segmo.zoo.presets import PAPER, specs_of
+
+STAGES = ("frames", "depth", "tracks", "features", "motion", "masks")
+SMALL = ["--max-frames", "4", "--max-side", "16", "--stride", "2", "--device", "cpu", "--json", "--always-moves"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the presets need, and nowhere else to get it."""
+    monkeypatch.setenv("SEGMO_HUB", str(tmp_path / "hub"))
+    monkeypatch.setenv("SEGMO_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr("segmo.networks.tapir.RESOLUTION", 32)  # its layers take any multiple of 16 pixels
+    return tmp_path / "hub"
+
+
+def run(capsys: pytest.CaptureFixture[str], clip: Path, out: Path, *flags: str) -> tuple[int, list[dict], str]:
+    code = main(["run", str(clip), "--out", str(out), *SMALL, *flags])
+    captured = capsys.readouterr()
+    return code, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def shape_of(path: Path) -> tuple[tuple[int, int], str]:
+    with Image.open(path) as image:
+        return image.size, image.mode
+
+
+def test_a_clip_goes_through_every_published_model_and_the_second_time_through_none(hub, shared, tmp_path, capsys):
+    publish(hub, [(spec.role, spec.name) for spec in specs_of(PAPER)])
+    clip = shared / "clips" / "cat.mp4"  # 480 high, 368 wide
+    code, told, _ = run(capsys, clip, tmp_path / "out", "--preset", "paper")
+    assert code == 0 and [line["stage"] for line in told if line["status"] == "done"] == [*STAGES, "outputs"]
+
+    folder = tmp_path / "out" / "cat"
+    record = json.loads((folder / "run.json").read_text())
+    identities = {stage["stage"]: stage["model"] for stage in record["stages"]}
+    assert all(identities[role].startswith(f"{PAPER.model(role)}-") for role in STAGES[1:])
+    assert {(model["role"], model["name"]) for model in record["models"]} == {(spec.role, spec.name) for spec in specs_of(PAPER)}
+    tracks = np.load(folder / "tracks.npz")
+    points = len(tracks["query_frames"])
+    assert points > 100 and tracks["positions_xy"].shape == (points, 4, 2) and tracks["moving"].shape == (points,)
+    assert np.isfinite(tracks["positions_xy"]).all() and set(tracks["query_frames"]) == {0, 2} and tracks["moving"].any()
+    assert [shape_of(path) for path in sorted((folder / "masks").iterdir())] == [((368, 480), "P")] * 4
+
+    code, told, _ = run(capsys, clip, tmp_path / "again", "--preset", "paper")
+    assert code == 0 and {line["status"] for line in told if line.get("stage") in STAGES} == {"cached"}
+
+
+def test_without_weights_the_run_ends_early_and_says_how_to_get_them(hub, shared, tmp_path, capsys):
+    hub.mkdir()
+    code, told, said = run(capsys, shared / "clips" / "cat.mp4", tmp_path / "out", "--preset", "paper")
+    assert code == 1 and "python -m segmo weights fetch paper" in said
+    assert not [line for line in told if line["status"] == "done" and line["stage"] != "frames"]
+
+
+def test_one_published_model_can_join_the_lite_ones(hub, shared, tmp_path, capsys):
+    publish(hub, [("depth", "depth-anything-v2-small")])
+    flags = ("--preset", "lite", "--depth-model", "depth-anything-v2-small")
+    code, _, _ = run(capsys, shared / "clips" / "cat.mp4", tmp_path / "out", *flags)
+    record = json.loads((tmp_path / "out" / "cat" / "run.json").read_text())
+    identities = {stage["stage"]: stage["model"] for stage in record["stages"]}
+    assert code == 0 and identities["depth"].startswith("depth-anything-v2-small-") and identities["masks"].startswith("lite-")
