@@ -92,7 +92,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2352144, "5cff874f35eb1ff470f84969e19e7deb5b7ca1e8facee3400bea7f15d76a70f9")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2352144, "d027ed63bd9e4776218a7eec07a47aec3bc16d95aab1d4847e2877ca2244a8af")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
