@@ -33,11 +33,12 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits, reas
                 parts, controls = _build_panel(preset, reason, examples, limits)
             with gr.Column(elem_id="result-column"):
                 parts |= _build_result(start)
+        webcam = parts.pop("webcam")
         page = Page(app, parts, controls, examples, limits)
         connect(page)
         connect_correcting(page)
         connect_packing(page)
-        connect_webcam(page)
+        connect_webcam(page, webcam)
         add_api(controls, limits, VIDEO_TYPES)
     return app
 
@@ -47,7 +48,7 @@ def _build_panel(preset: str, reason: str, examples: Mapping[str, Example], limi
     parts: Components = {}
     gr.HTML(text.upload_title(limits.upload_mb, limits.clip_seconds, limits.frames))
     parts["upload"] = gr.File(label="Your video", show_label=False, file_types=[*VIDEO_TYPES, ".json"], height=130, elem_id="upload")
-    parts |= place_webcam()
+    parts["webcam"] = place_webcam()
     parts["poster"] = gr.Image(
         visible=False, interactive=False, show_label=False, buttons=[], elem_id="poster", alt_text="First picture of the clip"
     )

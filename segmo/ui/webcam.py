@@ -15,13 +15,16 @@ from segmo.ui.panels import Updates
 CONSTRAINTS = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}
 
 
-def place_webcam() -> dict[str, Any]:
-    """Place the recorder where the layout is being built."""
+def place_webcam() -> gr.Video:
+    """Place the recorder where the layout is being built.
+
+    It must be no output of any event: gradio then makes the component anew, for the session, and what is replaced here is lost.
+    """
     options = gr.WebcamOptions(mirror=False, constraints=CONSTRAINTS)
     with gr.Accordion(text.WEBCAM_TITLE, open=False, elem_id="webcam-panel"):
         webcam = gr.Video(sources=["webcam"], webcam_options=options, include_audio=False, show_label=False, elem_id="webcam")
     webcam.preprocess = _as_recorded  # gradio would call ffmpeg, which need not be installed
-    return {"webcam": webcam}
+    return webcam
 
 
 def _as_recorded(payload: FileData | None) -> str | None:
@@ -30,21 +33,20 @@ def _as_recorded(payload: FileData | None) -> str | None:
 
 
 def record(recording: str | None, values: dict[str, Any]) -> Iterator[Updates]:
-    """Treat a recording as if it had been dropped, and make room for the next."""
+    """Treat a recording as if it had been dropped."""
     if recording is None:
         return
-    placed: Updates = {"upload": recording, "webcam": None}
+    placed: Updates = {"upload": recording}
     for updates in handlers.drop(recording, values):
         yield {**placed, **updates}
         placed = {}
 
 
-def connect_webcam(page: Page) -> None:
+def connect_webcam(page: Page, webcam: gr.Video) -> None:
     """Bind the end of a recording to its handler."""
 
     def on_recorded(recording: str | None, *inputs: Any) -> Iterator[dict[Any, Any]]:
         for updates in record(recording, page.values(inputs)):
             yield page.named(updates)
 
-    webcam = page.parts["webcam"]
     webcam.stop_recording(on_recorded, [webcam, *page.controls.values()], list(page.all.values()), **QUIET)

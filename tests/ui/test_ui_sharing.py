@@ -119,6 +119,6 @@ def test_settings_are_kept_as_plain_values(finished: dict[str, Any]) -> None:
 
 def test_a_recording_takes_the_place_of_an_upload(clip_file: Path) -> None:
     first, *_, last = webcam.record(str(clip_file), {"stride": 4})
-    assert first["upload"] == str(clip_file) and first["webcam"] is None and first["example"] is None
-    assert "12 of 12 frames" in first["clip_note"] and last["player"]["visible"] and "webcam" not in last
+    assert first["upload"] == str(clip_file) and first["example"] is None and "upload" not in last
+    assert "12 of 12 frames" in first["clip_note"] and last["player"]["visible"]
     assert not list(webcam.record(None, {}))
