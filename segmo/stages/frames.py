@@ -7,6 +7,8 @@ frame i of n is `i * total // n`, the same wherever n divides the total, and eve
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +17,15 @@ import numpy as np
 from segmo.errors import VideoError
 from segmo.geometry import fit_side, resize_image
 from segmo.settings import FrameSettings
-from segmo.types import Clip, Float, Int, Steps
+from segmo.types import Clip, Float, Int, Steps, UInt8
 from segmo.video import Source, VideoInfo, open_source
 
 VERSION = 1
 
 EFFICIENT_FRAMES = 100
 EFFICIENT_SIDE = 1000
+AHEAD = 4
+"""Decoded frames that may wait to be shrunk."""
 MAX_CLIP_BYTES = 4 << 30
 """Sampled frames are held in memory, and the stages need several times as much again."""
 
@@ -87,10 +91,16 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
     _check_usable(opened, len(part), planned, settings)
     frames = np.empty((len(indices), *planned.hw, 3), np.uint8)
     kept: list[int] = []
-    for index, frame in opened.read(indices.tolist()):
-        frames[len(kept)] = resize_image(frame, planned.hw)
-        kept.append(index)
-        yield len(kept) / len(indices)
+    with ThreadPoolExecutor(1) as pool:  # shrinks a frame while the next is decoded
+        waiting: deque[Future[None]] = deque()
+        for index, frame in opened.read(indices.tolist()):
+            waiting.append(pool.submit(_fill, frames[len(kept)], frame))
+            kept.append(index)
+            if len(waiting) > AHEAD:
+                waiting.popleft().result()
+            yield len(kept) / len(indices)
+        for shrunk in waiting:
+            shrunk.result()
     notes = [*opened.info.notes, *planned.notes]
     if settings.start_s or settings.length_s:
         end = opened.timestamps_s[part[-1]]
@@ -111,6 +121,10 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
         source_fps=opened.info.fps,
         notes=tuple(notes),
     )
+
+
+def _fill(place: UInt8, frame: UInt8) -> None:
+    place[:] = resize_image(frame, place.shape[:2])
 
 
 def _wanted_part(timestamps_s: Float, settings: FrameSettings) -> Int:

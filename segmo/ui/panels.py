@@ -119,7 +119,9 @@ def _compare(part: ResultPart, directory: Path) -> str:
     if len(players) < 2:
         return f'<div class="compare single" {ratio}>{players[0]}</div>'
     switch = '<label class="slide-switch"><input type="checkbox" class="slide-on"> Compare by sliding</label>'
-    switch += '<button type="button" class="hold" aria-pressed="false">Hold to see the original</button>'
+    switch = (
+        f'<div class="comparing">{switch}<button type="button" class="hold" aria-pressed="false">Hold to see the original</button></div>'
+    )
     slider = '<input type="range" class="slide" min="0" max="100" value="50" aria-label="Share of the original that is shown">'
     return f'<div class="compare" {ratio}>{"".join(players)}{slider}</div>{switch}'
 
@@ -207,12 +209,14 @@ def _live(part: MotionPart, directory: Path) -> str:
 
 
 def _record(part: RunPart) -> str:
+    memory = any(map(_memory, part.stages))  # results of earlier versions do not tell it
     rows = "".join(
         f'<tr><th scope="row">{escape(text.STAGES.get(row.stage, row.stage))}</th><td>{escape(row.model)}</td>'
-        f"<td>{'from cache' if row.cached else f'{row.seconds:.1f} s'}</td><td>{_memory(row)}</td></tr>"
+        f"<td>{'from cache' if row.cached else f'{row.seconds:.1f} s'}</td>{f'<td>{_memory(row)}</td>' if memory else ''}</tr>"
         for row in part.stages
     )
-    head = "<tr><th scope=col>Stage</th><th scope=col>Model</th><th scope=col>Time</th><th scope=col>Memory</th></tr>"
+    heads = ("Stage", "Model", "Time", "Memory") if memory else ("Stage", "Model", "Time")
+    head = f"<tr>{''.join(f'<th scope=col>{word}</th>' for word in heads)}</tr>"
     return (
         f'<table class="record"><thead>{head}</thead><tbody>{rows}</tbody></table>'
         f"<h3>The same run in a terminal</h3><pre><code>{escape(part.command)}</code></pre>"

@@ -56,6 +56,8 @@ def build_theme() -> gr.themes.Base:
         block_label_background_fill_dark="transparent",
         block_label_border_width="0px",
         block_title_text_weight="600",
+        block_title_text_color="*body_text_color",
+        block_label_text_color="*body_text_color",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_500",
