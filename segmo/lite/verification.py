@@ -99,7 +99,7 @@ def verify_regions(probability: Field, opinion: Field, tests: list[FrameTest | N
         noise = np.broadcast_to(spread[box[0], None, None], chosen.shape)[chosen].mean()
         measured = (array[box][chosen] for array in (violation, backwards, gain, opinion))
         believed = _belief(*measured, noise=float(noise), share=size / inside.size)
-        weight[region] = min(1.0, 2.1 * believed)  # what is about as likely to move as not keeps what it has
+        weight[region] = min(1.0, 2.0 * believed)  # what is about as likely to move as not keeps what it has
         if size >= SMALLEST_SHARE * inside.size:
             anything = max(anything, believed)
     return (probability * weight[regions]).astype(np.float32), anything

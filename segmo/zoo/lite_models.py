@@ -122,7 +122,7 @@ class LiteFeatures:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-8-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-9-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self) -> None:
