@@ -144,6 +144,7 @@ class TrackSettings:
         minimum=100,
         maximum=100000,
         step=100,
+        flag="--max-tracks",
         advanced=True,
     )
     seed: int = option(
@@ -219,7 +220,14 @@ class MaskSettings:
     """What becomes an object."""
 
     max_objects: int = option(
-        10, "Maximum objects", "Keep at most this many objects, the largest first.", minimum=1, maximum=255, step=1, advanced=True
+        10,
+        "Maximum objects",
+        "Keep at most this many objects, the largest first.",
+        minimum=1,
+        maximum=255,
+        step=1,
+        flag="--max-objects",
+        advanced=True,
     )
     min_area: float = option(
         0.0005,
@@ -228,6 +236,7 @@ class MaskSettings:
         minimum=0.0,
         maximum=0.5,
         step=0.0001,
+        flag="--min-area",
         advanced=True,
     )
     corrections: tuple[Correction, ...] = ()

@@ -124,4 +124,5 @@ def test_options_reach_every_setting_once_with_texts_for_people():
 def test_flags_are_those_of_the_command_line():
     flags = {option.flag for option in OPTIONS if option.flag}
     promised = {"--preset", "--stride", "--efficiency", "--max-frames", "--max-side", "--start", "--seconds", "--threshold", "--seed"}
+    promised |= {"--max-tracks", "--max-objects", "--min-area"}
     assert flags == promised | {"--always-moves"} | {f"--{role}-model" for role in ("depth", "tracks", "features", "motion", "masks")}

@@ -90,7 +90,7 @@ def command_line(clip: str, settings: Settings) -> str:
     words = ["python -m segmo run", clip]
     for option in iter_options():
         value = _value(settings, option.path)
-        if not option.flag or value == option.default:
+        if not option.flag or (value == option.default and option.path != ("preset",)):  # whose default depends on the computer
             continue
         if isinstance(option.default, bool):
             words.append(option.flag if value else "--no-" + option.flag.removeprefix("--"))

@@ -160,15 +160,15 @@ def test_values_that_cannot_be_read_are_exit_code_2(flags, capsys):
 def test_every_flag_reaches_its_setting():
     text = "--preset lite --no-efficiency --max-frames 7 --max-side 320 --start 1.5 --seconds 2 --stride 4 --seed 9 --threshold 0.25 "
     text += "--always-moves --click 12,0.5,1,- --depth-model depth-anything-v2-small --tracks-model tapir --features-model dinov2-base "
-    text += "--motion-model moseg --masks-model edgetam"
+    text += "--motion-model moseg --masks-model edgetam --max-tracks 900 --max-objects 3 --min-area 0.01"
     settings = settings_from(build_parser().parse_args(["run", "clip.mp4", *text.split()]))
     assert settings.to_dict() == {
         "preset": "lite",
         "frames": {"efficiency": False, "max_frames": 7, "max_side": 320, "start_s": 1.5, "length_s": 2.0},
         "query": {"stride": 4},
-        "tracks": {"max_tracks": 5000, "seed": 9},
+        "tracks": {"max_tracks": 900, "seed": 9},
         "motion": {"threshold": 0.25, "always_moves": True},
-        "masks": {"max_objects": 10, "min_area": 0.0005, "corrections": ({"frame": 12, "x": 0.5, "y": 1.0, "moves": False},)},
+        "masks": {"max_objects": 3, "min_area": 0.01, "corrections": ({"frame": 12, "x": 0.5, "y": 1.0, "moves": False},)},
         "models": {
             "depth": "depth-anything-v2-small",
             "tracks": "tapir",

@@ -97,8 +97,10 @@ def test_numbers_of_the_page_become_the_kind_the_setting_has() -> None:
 def test_the_command_line_repeats_the_settings() -> None:
     values = {"stride": 4, "efficiency": False, "start_s": 1.5, "threshold": 0.25}
     settings = settings_from(values)
-    assert command_line("clip.mp4", Settings()) == "python -m segmo run clip.mp4"
-    assert command_line("clip.mp4", settings) == "python -m segmo run clip.mp4 --no-efficiency --start 1.5 --stride 4 --threshold 0.25"
+    start = "python -m segmo run clip.mp4 --preset lite"
+    assert command_line("clip.mp4", Settings()) == start, "without it, the preset would depend on the computer"
+    assert command_line("clip.mp4", settings) == f"{start} --no-efficiency --start 1.5 --stride 4 --threshold 0.25"
+    assert command_line("clip.mp4", settings_from({"max_objects": 3, "min_area": 0.01})) == f"{start} --max-objects 3 --min-area 0.01"
     assert "efficiency=False, start_s=1.5, stride=4, threshold=0.25" in client_snippet(settings)
 
 
