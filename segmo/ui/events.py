@@ -85,9 +85,10 @@ def _connect_run(page: Page) -> Any:
     pressed = parts["run"].click(on_press, page.clip, outputs, queue=False, **QUIET)
     running = pressed.then(on_run, [parts["allowed"], *page.clip], outputs, **shared, **QUIET)
     running.failure(lambda: page.named(handlers.turn_away()), None, outputs, queue=False, **QUIET)
-    parts["stop"].click(
+    stopped = parts["stop"].click(
         lambda progress: page.named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
     )
+    stopped.then(lambda progress: page.named(handlers.settle(progress)), parts["progress"], outputs, queue=False, **QUIET)
     return running
 
 

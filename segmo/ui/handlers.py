@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens 
 log = logging.getLogger(__name__)
 
 PLAYER_SIDE_PX = 640
+SETTLE_S = 0.5  # after this long nothing of a stopped run is under way to the page any more
 """Of the version of an upload that plays in the panel."""
 
 Pipeline = Callable[[Path, Settings], "Generator[StageEvent, None, Result]"]
@@ -234,6 +236,13 @@ def stop(progress: Progress | None) -> Updates:
     stopped = (progress or Progress()).stop()
     message = panels.message("info", "Stopped.", text.STOPPED)
     return {"steps": stopped.to_html(), "progress": stopped, "message": message, **buttons(running=False)}
+
+
+def settle(progress: Progress | None) -> Updates:
+    """Show a run as stopped once more: news of it that was under way when Stop was pressed may have arrived after."""
+    time.sleep(SETTLE_S)
+    stopped = (progress or Progress()).stop()
+    return {"steps": stopped.to_html(), "progress": stopped}
 
 
 def segment(clip: str | None, values: Mapping[str, Any], *, stages: Pipeline = run_stages) -> Generator[Answer, None, None]:
