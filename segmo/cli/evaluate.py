@@ -72,14 +72,15 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _detection(args: argparse.Namespace) -> int:
-    from segmo.evaluation import protocols, results
+    from segmo.evaluation import protocols
     from segmo.evaluation.detection import evaluate_detection
+    from segmo.files import write_text
     from segmo.types import finish
 
     choices = {"sequences": args.sequences, "images": args.images, "frames": args.frames}
     detection = finish(evaluate_detection(args.pred, protocols.find_annotations(args.gt, dataset="davis", **choices)))
     if args.out:
-        results.write_text(args.out / "detection.json", json.dumps(detection.to_dict(), indent=1))
+        write_text(args.out / "detection.json", json.dumps(detection.to_dict(), indent=1))
     if args.json:
         print(json.dumps(detection.to_dict()))
     else:

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from segmo.datasets.layout import Layout, Scene, read_depth, read_features, read_tracks, write_bytes
+from segmo.datasets.layout import Layout, Scene, read_depth, read_features, read_tracks
 from segmo.datasets.scenes import Done, Store, over_scenes
 from segmo.errors import DataError
 from segmo.export import export_all
+from segmo.files import write_bytes
 from segmo.geometry import rescale_points
 from segmo.settings import FrameSettings, Settings
 from segmo.stages.flow import estimate_flow

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from segmo.datasets.annotations import frame_number, mask_files, read_foreground, subfolders
-from segmo.errors import DataError, OutputError
+from segmo.errors import DataError
+from segmo.files import write_bytes
 from segmo.types import Bool, UInt8
 from segmo.video.images import list_images
 
@@ -247,11 +247,6 @@ def write_image(path: Path, image: UInt8) -> None:
     write_bytes(path, _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file."""
-    write_bytes(path, text.encode())
-
-
 def _png(image: npt.NDArray[Any]) -> bytes:
     return bytes(cv2.imencode(".png", image)[1])
 
@@ -282,19 +277,3 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"There is no file {path}. Prepare the scene again.") from error
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"{path} cannot be read: {error}. Remove it and prepare the scene again.") from error
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error

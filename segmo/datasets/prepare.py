@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segmo.datasets.layout import Layout, Scene, write_depth, write_features, write_text, write_tracks
+from segmo.datasets.layout import Layout, Scene, write_depth, write_features, write_tracks
 from segmo.datasets.scenes import Done, Store, over_scenes
 from segmo.errors import DataError
+from segmo.files import write_text
 from segmo.geometry import rescale_points, resize_map
 from segmo.settings import Settings, TrackSettings
 from segmo.stages.depth import estimate_depth

@@ -18,8 +18,9 @@ from segmo.datasets.annotations import AnnotatedSequence
 from segmo.errors import DataError, SettingsError
 from segmo.evaluation.protocols import evaluate_mos, find_annotations
 from segmo.evaluation.report import write_report
-from segmo.evaluation.results import Evaluation, write_tables, write_text
+from segmo.evaluation.results import Evaluation, write_tables
 from segmo.export import export_all
+from segmo.files import write_text
 from segmo.pipeline import StageEvent
 from segmo.settings import Settings
 from segmo.types import finish

@@ -20,7 +20,8 @@ from segmo.datasets.annotations import AnnotatedSequence, frame_number, read_for
 from segmo.errors import DataError
 from segmo.evaluation.predictions import prediction_files
 from segmo.evaluation.report_style import STYLE
-from segmo.evaluation.results import GLOBAL_COLUMNS, Scores, write_text
+from segmo.evaluation.results import GLOBAL_COLUMNS, Scores
+from segmo.files import write_text
 from segmo.pipeline import STAGES
 from segmo.types import Bool, UInt8
 from segmo.video import read_frames

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from segmo.errors import DataError, OutputError
+from segmo.errors import DataError
 from segmo.evaluation.metrics import Statistics, Values, statistics
+from segmo.files import write_text
 
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 SEQUENCE_COLUMNS = ("Sequence", "J-Mean", "F-Mean")
@@ -111,22 +110,6 @@ def load_evaluation(path: Path) -> Evaluation:
         raise DataError(
             f"{file} is not an evaluation ({error!r}). Give the folder that `evaluate --out` or `benchmark --out` wrote."
         ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file at once or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, encoding="utf-8", delete=False) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}. Free some space or choose another folder with --out.") from error
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:

@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segmo.errors import OutputError
+from segmo.files import replacing, write_text
 
 OUTPUTS = {
     "masks": "masks",
@@ -91,15 +91,14 @@ def update_record(directory: Path, record: Mapping[str, Any], outputs: Collectio
         if any((directory / file).stat().st_mtime_ns > finished for file in files):
             return False
         write_json(directory / OUTPUTS["run"], {**record, "complete": True, "files": sorted(files)}, indent=1)
-    except OSError:
+    except (OSError, OutputError):
         return False
     return True
 
 
 def write_json(path: Path, value: Mapping[str, Any], indent: int | None = None) -> None:
     """Write JSON in one step."""
-    with _replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_zip(directory: Path, dest: Path, members: Collection[str] | None = None) -> Path:
@@ -118,12 +117,9 @@ def write_zip(directory: Path, dest: Path, members: Collection[str] | None = Non
         if not written.get(name):
             raise OutputError(f"The result has no {name!r}. Choose from {', '.join(name for name in written if written[name])}.")
     chosen = sorted(file for name in (OUTPUTS if members is None else set(members)) for file in written[name])
-    try:
-        with _replacing(dest) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for file in chosen:
-                _add(archive, directory / file, file)
-    except OSError as error:
-        raise OutputError(f"{dest} cannot be written ({error}). Check the folder, its permissions and the free space.") from error
+    with replacing(dest) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for file in chosen:
+            _add(archive, directory / file, file)
     return dest
 
 
@@ -134,17 +130,6 @@ def _add(archive: zipfile.ZipFile, path: Path, name: str) -> None:
     entry.file_size = path.stat().st_size
     with path.open("rb") as stream, archive.open(entry, "w") as target:
         shutil.copyfileobj(stream, target, 1 << 20)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place at the end, or vanishes on an error."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_record(directory: Path) -> dict[str, Any]:

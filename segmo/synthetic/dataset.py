@@ -15,7 +15,6 @@ import dataclasses
 import io
 import itertools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +26,8 @@ from PIL import Image
 
 from segmo import render as drawing
 from segmo import video
-from segmo.errors import OutputError, SettingsError
+from segmo.errors import SettingsError
+from segmo.files import write_bytes
 from segmo.synthetic.renderer import render
 from segmo.synthetic.sampling import SceneConfig, sample_scene
 from segmo.synthetic.scenarios import FPS
@@ -87,17 +87,17 @@ def write_scene(directory: Path, name: str, scene: RenderedScene, *, preview: bo
     """Write one scene into a data set; its truth file is written last and marks it complete."""
     moving = scene.moving_labels
     for index in range(len(scene)):
-        _write_bytes(directory / "JPEGImages" / "480p" / name / f"{index:05d}.png", _png(Image.fromarray(scene.frames[index])))
+        write_bytes(directory / "JPEGImages" / "480p" / name / f"{index:05d}.png", _png(Image.fromarray(scene.frames[index])))
         mask = Image.fromarray(moving[index])
         mask.putpalette(drawing.PALETTE.tobytes())
-        _write_bytes(directory / "Annotations" / "480p" / name / f"{index:05d}.png", _png(mask))
+        write_bytes(directory / "Annotations" / "480p" / name / f"{index:05d}.png", _png(mask))
     if preview:
         video.write_mp4(directory / "preview" / f"{name}.mp4", preview_frames(scene), FPS)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer, labels=scene.labels, moving=scene.moving, inverse_depth=scene.inverse_depth.astype(np.float16), times=scene.times
     )
-    _write_bytes(directory / "truth" / f"{name}.npz", buffer.getvalue())
+    write_bytes(directory / "truth" / f"{name}.npz", buffer.getvalue())
 
 
 def preview_frames(scene: RenderedScene) -> Iterator[UInt8]:
@@ -128,16 +128,6 @@ def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
 
 
 Job = TypeVar("Job")

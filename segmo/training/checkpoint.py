@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from segmo import __version__
 from segmo.errors import OutputError, WeightsError
+from segmo.files import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,27 +87,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], notes: dict[str, str])
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary, notes)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
+        with replacing(path) as temporary:
+            save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary, notes)
+    except SafetensorError as error:
         raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
 
 

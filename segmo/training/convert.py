@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from segmo.errors import SettingsError, WeightsError
+from segmo.files import write_bytes
 from segmo.networks.motion_net import PAPER, MotionNet, MotionNetConfig
 from segmo.networks.weights import fill, read_weights
-from segmo.training.checkpoint import read_tensors, replace_file, write_tensors
+from segmo.training.checkpoint import read_tensors, write_tensors
 from segmo.training.config import build
 
 PUBLISHED, OURS = ".pth", ".safetensors"
@@ -47,7 +48,7 @@ def convert(source: Path, target: Path) -> int:
         network = fill(MotionNet(config), weights, source)
         buffer = io.BytesIO()
         torch.save({STATE: network.state_dict()}, buffer)
-        replace_file(target, buffer.getvalue())
+        write_bytes(target, buffer.getvalue())
     return sum(value.numel() for value in network.state_dict().values())
 
 

@@ -24,8 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from segmo.errors import SettingsError
+from segmo.files import write_bytes
 from segmo.training.arguments import MotionArguments, TrainArguments, resolved
-from segmo.training.checkpoint import State, code_version, load_checkpoint, replace_file, save_checkpoint, write_tensors
+from segmo.training.checkpoint import State, code_version, load_checkpoint, save_checkpoint, write_tensors
 from segmo.training.flow_task import FlowTask
 from segmo.training.monitor import Monitor
 from segmo.training.motion_task import MotionTask
@@ -117,7 +118,7 @@ class _Run:
         self.iteration, self.best = load_checkpoint(self.checkpoint, self.state, self.recipe) if resume else (0, -math.inf)
         self.prepared, self.stepper = accelerator.prepare(self.model, self.optimiser)
         if accelerator.is_main_process:
-            replace_file(self.arguments.output / CONFIG, self.notes["config"].encode())
+            write_bytes(self.arguments.output / CONFIG, self.notes["config"].encode())
         self.monitor = Monitor(accelerator, self.arguments.output, self.notes, self.iteration)
 
     def parts(self, iteration: int) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from segmo.errors import OutputError
 from segmo.evaluation.metrics import Values
 from segmo.evaluation.track_scores import Curve
-from segmo.training.checkpoint import replace_file
+from segmo.files import write_bytes
 from segmo.training.task import Judgement
 from segmo.types import UInt8
 
@@ -56,7 +56,7 @@ class Monitor:
         for name, curve in judgement.curves.items():
             x, y, thresholds = thinned(curve)
             lines = "".join(f"{a:.6g},{b:.6g},{c:.6g}\n" for a, b, c in zip(x, y, thresholds, strict=True))
-            replace_file(self._directory / CURVES / f"{name}_{iteration:07d}.csv", f"x,y,threshold\n{lines}".encode())
+            write_bytes(self._directory / CURVES / f"{name}_{iteration:07d}.csv", f"x,y,threshold\n{lines}".encode())
             picture = curve_picture(curve)[None]
             for tracker in self._accelerator.trackers:
                 more = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.errors import DataError, SettingsError
+from segmo.errors import DataError, OutputError, SettingsError
+from segmo.files import replacing, write_text
 from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
 from segmo.lite.inputs import PLANES, SCALES, network_input
 from segmo.lite.views import FrameViews
@@ -142,9 +142,9 @@ def claim(directory: Path, description: str) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if not note.exists():
-            _replace(note, description.encode())
+            write_text(note, description)
         found = note.read_text()
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise DataError(f"{directory} cannot be used for rendered scenes: {error}. Choose another folder in the configuration.") from error
     if found != description:
         raise DataError(f"{directory} holds scenes of another recipe ({found[:80]}...). Choose another folder in the configuration.")
@@ -154,17 +154,8 @@ def _write_shard(job: tuple[Path, int, int, tuple[SceneKind, ...]]) -> None:
     directory, seed, number, kinds = job
     first = number * SHARD_SCENES
     records = np.stack([make_sample(seed, index, kinds) for index in range(first, first + SHARD_SCENES)])
-    path = shard_path(directory, number)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    with temporary.open("wb") as file:
+    with replacing(shard_path(directory, number)) as temporary, temporary.open("wb") as file:
         np.save(file, records)
-    os.replace(temporary, path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 def on_all(work: Any, jobs: list[Any], workers: int) -> Iterator[None]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from segmo.datasets.layout import Layout, Scene, write_depth, write_features, write_image, write_mask, write_text, write_tracks
+from segmo.datasets.layout import Layout, Scene, write_depth, write_features, write_image, write_mask, write_tracks
+from segmo.files import write_text
 from segmo.lite.descriptors import describe
 from segmo.stages.paper_rules import stored_depth
 from segmo.stages.tracks import query_frames

@@ -12,13 +12,14 @@ import contextlib
 import json
 import math
 import os
-import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segmo.cache import cache_directory
+from segmo.errors import OutputError
+from segmo.files import write_text
 from segmo.settings import Settings
 
 if TYPE_CHECKING:
@@ -130,12 +131,8 @@ def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None
         expected = _expected(stage, work, preset)
         if expected and took >= LEAST_S:
             rows[stage] = [*rows.get(stage, []), [round(expected, 4), round(took, 4)]][-RUNS_KEPT:]
-    with contextlib.suppress(OSError):  # a full disk must not spoil a run that is done
-        path = _path()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        temporary.write_text(json.dumps(timings), encoding="utf-8")
-        os.replace(temporary, path)
+    with contextlib.suppress(OutputError):  # a full disk must not spoil a run that is done
+        write_text(_path(), json.dumps(timings))
 
 
 def in_words(expected: Estimate, to_compute: Collection[str], on_gpu: Collection[str]) -> str:

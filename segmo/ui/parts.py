@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from segmo.errors import DataError
+from segmo.files import write_text
 
 VIEW_FILE = "view.json"
 VIEW_VERSION = 1
@@ -144,9 +144,7 @@ PARTS: dict[str, type[Part]] = {
 def save(directory: Path, parts: Mapping[str, Part]) -> None:
     """Write the parts of a run into its folder."""
     content = {"version": VIEW_VERSION, "parts": {name: dataclasses.asdict(part) for name, part in parts.items()}}
-    temporary = directory / (VIEW_FILE + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    os.replace(temporary, directory / VIEW_FILE)
+    write_text(directory / VIEW_FILE, json.dumps(content, indent=1))
 
 
 def load(directory: Path) -> dict[str, Part]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import subprocess
 import tempfile
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from segmo.errors import OutputError
+from segmo.files import replacing
 from segmo.geometry import fit_side, resize_image
 from segmo.types import UInt8
 from segmo.video.reading import open_source
@@ -62,7 +61,7 @@ def write_mp4(
     """
     sound = open_source(audio_from).info.has_audio if audio_from is not None else False
     padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
-    with _replacing(Path(path)) as temporary, tempfile.TemporaryDirectory() as folder:
+    with replacing(Path(path), Path(path).suffix) as temporary, tempfile.TemporaryDirectory() as folder:
         picture = Path(folder, "picture.mp4") if sound else temporary
         count = _encode(picture, padded, fps, _bt709("yuv420p"), _H264, codec="libx264", preset="ultrafast" if quick else "superfast")
         if sound:  # added afterwards because only now it is known how long the picture lasts
@@ -73,7 +72,7 @@ def write_mp4(
 
 def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float) -> None:
     """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for the errors."""
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path), Path(path).suffix) as temporary:
         _encode(temporary, rgba_frames, fps, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
 
 
@@ -107,7 +106,7 @@ def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> Non
         picture = ["-vf", shape + _bt709("yuv420p"), "-fps_mode", "vfr", "-enc_time_base", "1:90000", *encoder]
     sound = ["-c:a", "copy" if info.audio_codec in _BROWSER_AUDIO else "aac"]
     streams = ["-map", f"0:{source.stream_index}", "-map", "0:a:0?", "-sn", "-dn", "-map_metadata", "-1"]
-    with _replacing(Path(target)) as temporary:
+    with replacing(Path(target), Path(target).suffix) as temporary:
         _run_ffmpeg(["-i", str(Path(path).absolute()), *streams, *picture, *sound, *_H264, "-f", "mp4", str(temporary)])
 
 
@@ -115,22 +114,6 @@ def _bt709(pixel_format: str) -> str:
     """Filters to a pixel format in the colour space that players assume for video, and tagged as such."""
     tags = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     return f"scale=out_color_matrix=bt709:out_range=tv,format={pixel_format},{tags}"
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place at the end, or vanishes on an error."""
-    path = path.absolute()
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error}). Check the folder, its permissions and the free space.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, options: list[str], **writer_options: Any) -> int:

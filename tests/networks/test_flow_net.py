@@ -34,6 +34,18 @@ def test_logits_have_the_size_of_the_input(net, hw):
     assert logits.shape == (2, *hw) and torch.isfinite(logits).all()
 
 
+def test_the_network_for_use_gives_what_the_trained_one_gives(net):
+    trained = FlowNet(PLANES, len(GAPS), SCALES)
+    with torch.no_grad():
+        trained(*inputs(4, 64, 64))  # so that the normalisations have something to do
+    trained.eval()
+    given = inputs(2, 33, 50)
+    with torch.inference_mode():
+        expected = trained(*given)
+        torch.testing.assert_close(trained.fused()(*given), expected, rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) and name.startswith("down2") for name, module in trained.named_modules())
+
+
 def test_frames_of_a_batch_do_not_touch_each_other(net):
     planes, error, scales = inputs(3, 32, 48)
     with torch.inference_mode():

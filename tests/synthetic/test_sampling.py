@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from segmo.cli.main import main
 from segmo.datasets import davis
 from segmo.errors import SettingsError
 from segmo.synthetic import SceneConfig, catalogue, render, sample_scene
+from segmo.synthetic.cameras import Camera, Pose
 from segmo.synthetic.dataset import samples, write_dataset, write_scene
 from segmo.synthetic.examples import EXAMPLES, write_examples
 from segmo.synthetic.materials import random_palette
@@ -39,6 +41,32 @@ def test_scenes_vary_as_their_settings_say() -> None:
     textures = {scene.background.far.kind for scene in scenes}
     assert len(textures) > 12
     assert {dynamic.kind for scene in scenes for dynamic in scene.background.dynamics} == {"water", "foliage", "smoke", "flicker"}
+
+
+def test_roughness_gives_a_bare_surface_detail_that_flow_can_follow() -> None:
+    bare = TextureSpec("plain", ((120, 120, 120), (130, 130, 130)), grain=0.0)
+    rough = paint(dataclasses.replace(bare, roughness=0.3), (96, 128)).mean(axis=2)
+    slope = np.abs(np.diff(rough, axis=1)).mean()
+    assert slope > 10 * np.abs(np.diff(paint(bare, (96, 128)).mean(axis=2), axis=1)).mean()
+
+
+def test_a_drive_brings_the_still_nearer_and_mostly_not_the_car_ahead() -> None:
+    config = SceneConfig(drive_share=1.0, mover_shares=(0.0, 1.0), still_shares=(0.0, 1.0))
+    kept = 0
+    for seed in range(20):
+        scene = sample_scene(seed, config)
+        mover, still = scene.objects
+        pose = Camera(scene.camera, config.hw).pose(4.0)
+        centre = np.array([[(side - 1) / 2 for side in config.hw[::-1]]])
+
+        def nearness(inverse_depth: float, pose: Pose = pose, centre: np.ndarray = centre) -> float:
+            return float(pose.project(centre, np.array([inverse_depth]))[1][0])
+
+        come_nearer = nearness(still.inverse_depth) / still.inverse_depth - 1
+        assert come_nearer > 0
+        here, unmoved = nearness(mover.inverse_depth * mover.approach(4.0)), nearness(mover.inverse_depth)
+        kept += abs(here - mover.inverse_depth) < 0.4 * (unmoved - mover.inverse_depth)
+    assert kept >= 12  # the others come towards the camera
 
 
 def test_scenes_without_movers_can_be_asked_for() -> None:
