@@ -19,6 +19,7 @@ from segmo.cli.main import main
 from segmo.datasets import layout
 from segmo.datasets.prepare import prepare, prepare_scene, read_plan, track_rows
 from segmo.errors import DataError
+from segmo.files import write_text
 from segmo.stages.paper_rules import track_certainty
 from segmo.types import Tracks, finish
 from segmo.zoo.presets import PAPER
@@ -157,9 +158,9 @@ def test_one_process_a_gpu_shares_the_scenes(tmp_path, capsys):
 
 def test_records_of_others_are_no_plan_and_damaged_ones_an_error(tmp_path):
     scene = make_scene(tmp_path)
-    layout.write_text(scene.record, '{"simulated": {}}')
+    write_text(scene.record, '{"simulated": {}}')
     assert read_plan(scene) is None
-    layout.write_text(scene.record, "{")
+    write_text(scene.record, "{")
     with pytest.raises(DataError, match="Remove it"):
         read_plan(scene)
 
