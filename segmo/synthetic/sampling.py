@@ -29,6 +29,8 @@ EVERYDAY: dict[str, Any] = {
     "defocus_share": 0.12,
     "dark_share": 0.04,
     "dynamic_share": 0.2,
+    "hover_share": 0.08,
+    "bob_share": 0.4,
 }
 """Fields of `SceneConfig` for pictures as good as those of everyday video; its defaults make many that are dark, noisy or bare."""
 CAMERAS = ("static", "rotating", "translating", "strongly_translating")
@@ -49,6 +51,8 @@ class SceneConfig:
     """Pixels a frame, at inverse depth 1, of a translating camera."""
     strong_shift_speed: Range = (8.0, 30.0)
     """The same of a strongly translating camera."""
+    bob_share: float = 0.0
+    """Translating cameras that are carried by somebody who walks: their translation sways."""
     drive_share: float = 0.0
     """Scenes filmed from a vehicle that drives ahead; the first mover drives too, mostly in the same direction."""
     follow_share: float = 0.6
@@ -59,6 +63,9 @@ class SceneConfig:
     """Of scenes with 0, 1, 2, ... cut-outs that stand still."""
     size: Range = (36.0, 240.0)
     """Size of movers: the square root of the area of their bounding box in pixels."""
+    hover_share: float = 1.0
+    """Of cut-outs that stand still, those that may hang in mid-air; the others stand on the ground, are cut off by the border below, or
+    are pictures on the wall. What hangs free and what moves along with the camera's parallax look the same."""
     still_size: Range = (26.0, 180.0)
     """The same of cut-outs that stand still."""
     speed: Range = (0.25, 18.0)
@@ -89,7 +96,7 @@ class SceneConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise SettingsError(f"SceneConfig.{name} is ({low}, {high}). Give a positive lower and a larger upper limit.")
-        for name in ("follow_share", "dynamic_share", "photos", "defocus_share", "dark_share", "drive_share"):
+        for name in ("follow_share", "dynamic_share", "photos", "defocus_share", "dark_share", "drive_share", "hover_share", "bob_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"SceneConfig.{name} is {getattr(self, name)}. Give a share from 0 to 1.")
         if not self.times or list(self.times) != sorted(self.times):
@@ -111,7 +118,7 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     config = config or SceneConfig()
     rng = np.random.default_rng([seed, 0x5C])
     kind = CAMERAS[rng.choice(4, p=config.camera_shares)]
-    background = random_background(rng, config.hw, config.surfaces, config.dynamic_share, config.defocus_share)
+    background = random_background(rng, config.hw, config.surfaces, config.dynamic_share, config.defocus_share, config.hover_share)
     movers = [_mover(rng, config, background) for _ in range(int(rng.choice(len(config.mover_shares), p=config.mover_shares)))]
     still = [_still(rng, config, background, movers) for _ in range(int(rng.choice(len(config.still_shares), p=config.still_shares)))]
     if rng.random() < config.drive_share:
@@ -174,6 +181,9 @@ def _camera(rng: Rng, config: SceneConfig, kind: str, movers: list[ObjectSpec]) 
         shift_x, shift_y = _drift(rng, rest * unit * log_uniform(rng, config.strong_shift_speed if strong else config.shift_speed))
         if rng.random() < 0.5:
             pan, tilt = _drift(rng, unit * log_uniform(rng, (0.1, 4.0)))
+        if rng.random() < config.bob_share:
+            sway = unit * log_uniform(rng, (0.2, 5.0))
+            shift_x, shift_y = _shaken(rng, shift_x, sway), _shaken(rng, shift_y, sway)
         if rng.random() < 0.35:
             advance = Curve(0.0, float(rng.choice([-1, 1])) * log_uniform(rng, (0.008, 0.035) if strong else (0.001, 0.012)))
         if follows:
@@ -199,19 +209,21 @@ def _camera(rng: Rng, config: SceneConfig, kind: str, movers: list[ObjectSpec]) 
 
 
 def _drive(rng: Rng, config: SceneConfig, movers: list[ObjectSpec]) -> tuple[CameraSpec, list[ObjectSpec]]:
-    """A camera that drives ahead and shakes, and the movers, of which the first drives along the road too."""
+    """A camera that drives ahead and shakes, and the movers, of which the first and about half of the others drive along the road too."""
     unit, pace = config.unit, log_uniform(rng, (0.004, 0.06))
     shake = unit * log_uniform(rng, (0.1, 2.0))
     pan, tilt = (_shaken(rng, curve, shake) for curve in (Curve(0.0, unit * float(rng.normal(0, 0.8))), Curve()))
     camera = CameraSpec(config.hw[1] * float(rng.uniform(0.7, 1.9)), pan=pan, tilt=tilt, advance=Curve(0.0, pace))
-    if not movers:
-        return camera, movers
-    first = movers[0]
+    return camera, [mover if i and rng.random() < 0.5 else _driving(rng, config, mover, pace) for i, mover in enumerate(movers)]
+
+
+def _driving(rng: Rng, config: SceneConfig, mover: ObjectSpec, pace: float) -> ObjectSpec:
+    """The mover on its way along the road, seen from a vehicle that covers `pace` of the distance of inverse depth 1 a frame."""
     own = float(rng.choice([rng.uniform(0.7, 1.3), rng.uniform(-1.2, -0.5)], p=[0.75, 0.25]))  # 1: as fast as the camera; < 0: oncoming
-    rate = first.inverse_depth * pace * own
-    away = [-(at - (side - 1) / 2) * rate for at, side in zip(first.anchor_xy, (config.hw[1], config.hw[0]), strict=True)]
-    path = Path(Curve(0.0, away[0] + unit * float(rng.normal(0, 0.3))), Curve(0.0, away[1]))
-    return camera, [dataclasses.replace(first, approach=Curve(1.0, -rate, 2 * rate**2), path=path, growth=Curve(1.0)), *movers[1:]]
+    rate = mover.inverse_depth * pace * own
+    away = [-(at - (side - 1) / 2) * rate for at, side in zip(mover.anchor_xy, (config.hw[1], config.hw[0]), strict=True)]
+    path = Path(Curve(0.0, away[0] + config.unit * float(rng.normal(0, 0.3))), Curve(0.0, away[1]))
+    return dataclasses.replace(mover, approach=Curve(1.0, -rate, 2 * rate**2), path=path, growth=Curve(1.0))
 
 
 def _mover(rng: Rng, config: SceneConfig, background: BackgroundSpec) -> ObjectSpec:
@@ -248,8 +260,26 @@ def _still(rng: Rng, config: SceneConfig, background: BackgroundSpec, movers: li
         mover = movers[rng.integers(len(movers))]
         near = min(mover.inverse_depth * float(rng.uniform(1.05, 1.8)), 1.2)
         x = mover.anchor_xy[0] + float(rng.normal(0, 0.6)) * mover.size
-        return dataclasses.replace(thing, inverse_depth=near, anchor_xy=(x, mover.anchor_xy[1] + float(rng.uniform(0, 0.3)) * mover.size))
-    return thing
+        y = mover.anchor_xy[1] + float(rng.uniform(0, 0.3)) * mover.size
+        thing = dataclasses.replace(thing, inverse_depth=near, anchor_xy=(x, y))
+    return thing if rng.random() < config.hover_share else _put_down(rng, config.hw, background, thing)
+
+
+def _put_down(rng: Rng, hw: tuple[int, int], background: BackgroundSpec, thing: ObjectSpec) -> ObjectSpec:
+    """The thing where something holds it: on the ground at its depth, on the wall, or on what the lower border of the picture cuts off."""
+    points = thing.size * np.concatenate([stroke.points for part in thing.parts for stroke in part.strokes])
+    tilt = thing.spin.offset
+    rows = points @ (math.sin(tilt), math.cos(tilt))
+    lowest, height = float(rows.max()), float(np.ptp(rows))
+    x, y = thing.anchor_xy
+    if background.ground is not None:
+        furthest_down = hw[0] + 0.4 * height
+        inverse_depth = min(thing.inverse_depth, (furthest_down - background.horizon) * background.ground_slope)
+        y = background.horizon + inverse_depth / background.ground_slope - lowest
+        return dataclasses.replace(thing, inverse_depth=inverse_depth, anchor_xy=(x, y))
+    if rng.random() < 0.4:
+        return dataclasses.replace(thing, inverse_depth=background.far_inverse_depth + float(rng.uniform(0.003, 0.04)), shadow=0.0)
+    return dataclasses.replace(thing, anchor_xy=(x, hw[0] - lowest + float(rng.uniform(0.02, 0.4)) * height))
 
 
 def _placed(rng: Rng, config: SceneConfig, background: BackgroundSpec, figure: Figure, size: float) -> ObjectSpec:

@@ -17,8 +17,10 @@ Rng = np.random.Generator
 Hw = tuple[int, int]
 
 
-def random_background(rng: Rng, hw: Hw, surfaces: Surfaces, dynamic_share: float, defocus_share: float = 0.25) -> BackgroundSpec:
-    """A landscape, a view from above, or a wall with relief."""
+def random_background(
+    rng: Rng, hw: Hw, surfaces: Surfaces, dynamic_share: float, defocus_share: float = 0.25, hover_share: float = 1.0
+) -> BackgroundSpec:
+    """A landscape, a view from above, or a wall with relief; `hover_share` of what stands before a wall may end in mid-air."""
     view = rng.choice(["landscape", "from_above", "wall"], p=[0.55, 0.2, 0.25])
     h = hw[0]
     has_ground = view != "wall"
@@ -39,7 +41,7 @@ def random_background(rng: Rng, hw: Hw, surfaces: Surfaces, dynamic_share: float
         haze=float(rng.uniform(0, 0.7)) if rng.random() < 0.4 else 0.0,
         seed=int(rng.integers(2**31)),
     )
-    steps = tuple(_step(rng, hw, background, surfaces) for _ in range(int(rng.choice(5, p=[0.3, 0.3, 0.2, 0.12, 0.08]))))
+    steps = tuple(_step(rng, hw, background, surfaces, hover_share) for _ in range(int(rng.choice(5, p=[0.3, 0.3, 0.2, 0.12, 0.08]))))
     steps = tuple(sorted(steps, key=lambda step: step.inverse_depth))
     dynamics = (
         tuple(_dynamic(rng, hw, background, len(steps)) for _ in range(int(rng.integers(1, 3)))) if rng.random() < dynamic_share else ()
@@ -47,7 +49,7 @@ def random_background(rng: Rng, hw: Hw, surfaces: Surfaces, dynamic_share: float
     return dataclasses.replace(background, steps=steps, dynamics=dynamics)
 
 
-def _step(rng: Rng, hw: Hw, background: BackgroundSpec, surfaces: Surfaces) -> StepSpec:
+def _step(rng: Rng, hw: Hw, background: BackgroundSpec, surfaces: Surfaces, hover_share: float) -> StepSpec:
     h, w = hw
     behind = background.far_inverse_depth
     inverse_depth = behind + float(rng.uniform(0.02, 0.5)) * (1 - behind)
@@ -57,6 +59,8 @@ def _step(rng: Rng, hw: Hw, background: BackgroundSpec, surfaces: Surfaces) -> S
     else:
         top = float(rng.uniform(-0.2, 0.8)) * h
         bottom = top + float(rng.uniform(0.15, 1.2)) * h
+        if rng.random() >= hover_share:
+            bottom = max(bottom, 1.4 * h)
     left, right = -np.inf, np.inf
     if rng.random() < 0.5:  # a wall, pillar or clump that ends on both sides
         left = float(rng.uniform(-0.3, 0.9)) * w
