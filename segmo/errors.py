@@ -8,6 +8,7 @@
       ProductError                  a value handed between stages breaks its type's contract
       WeightsError                  weights are missing, corrupt or cannot be fetched
       DeviceError                   the requested device or its memory is not there
+        LoanError                   a GPU that is lent for a while was not given, or was taken back too soon
       CacheError                    the cache cannot be read, locked or written
       OutputError                   a result cannot be written
 
@@ -58,6 +59,10 @@ class WeightsError(SegmoError):
 
 class DeviceError(SegmoError):
     """The requested device is absent or lacks memory."""
+
+
+class LoanError(DeviceError):
+    """A GPU that is lent for a while was not given, or was taken back too soon."""
 
 
 class CacheError(SegmoError):

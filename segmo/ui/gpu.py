@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import gc
+import html
 import logging
+import re
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -20,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import spaces
 
-from segmo.errors import DeviceError, SegmoError
+from segmo.errors import LoanError, SegmoError
 from segmo.settings import PRESETS, Settings
 from segmo.types import Steps, finish
-from segmo.ui import cost
+from segmo.ui import cost, text
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
     from segmo.pipeline import Job
@@ -103,7 +105,7 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
     """Make a product, on a lent GPU where its model needs one.
 
     Raises:
-        DeviceError: no GPU was lent, or not for long enough.
+        LoanError: no GPU was lent, or not for long enough.
     """
     from segmo.pipeline import compute
 
@@ -121,10 +123,10 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
                 else:
                     yield answer
     except gr.Error as error:  # the words of ZeroGPU: no quota left, too long, none free
-        advice = "Use fewer or smaller frames, come back later, or choose the preset lite, which needs no GPU."
-        raise DeviceError(f"{error.title}: {str(error.message).rstrip('. ')}. {advice}") from error
+        said = html.unescape(re.sub(r"<[^>]*>", "", str(error.message))).strip().rstrip(".")
+        raise LoanError(f"{error.title}: {said}. {text.LOAN_ADVICE}") from error
     if made is None:
-        raise DeviceError("The lent GPU was taken back before the stage was done. Press Run again; finished stages are kept.")
+        raise LoanError("The lent GPU was taken back before the stage was done. Press Run again; finished stages are kept.")
     cost.learn(_work(job), job.settings.preset, [(_stage(job), made.seconds)])
     return made.product
 

@@ -108,6 +108,9 @@ APPLIED = "Video, masks and files now have the objects as listed, under a link o
 LIVE_TITLE = "What would move at another threshold"
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."
 IN_LINE = "If others are being served, your run waits for its turn."
+NO_QUOTA_TITLE = "No GPU time is left for this run."
+NO_LOAN_TITLE = "The lent GPU could not finish this run."
+LOAN_ADVICE = "Finished stages are kept. Come back later, use fewer or smaller frames, or choose the preset lite, which needs no GPU."
 BUSY = "Too many runs are waiting. Try again in a minute."
 UNEXPECTED = "Finished stages are kept. Press Run to try again, or use fewer or smaller frames; the server's log says more."
 GONE_TITLE = "This result is not here."
@@ -147,6 +150,8 @@ def problem(error: BaseException) -> tuple[str, str]:
         return "A setting does not fit.", explanation
     if isinstance(error, errors.WeightsError):
         return "The models of this preset are not here.", explanation
+    if isinstance(error, errors.LoanError):
+        return NO_QUOTA_TITLE if "quota" in explanation.lower() else NO_LOAN_TITLE, explanation
     if isinstance(error, errors.DeviceError):
         return "This computer cannot run that.", explanation
     if isinstance(error, errors.SegmoError) and (error.__cause__ is None or isinstance(error.__cause__, errors.SegmoError)):

@@ -79,10 +79,13 @@ def test_stop_ends_the_work_on_the_gpu_and_gives_it_back(seen: dict[str, Any]) -
 def test_errors_come_back_from_the_gpu_in_words(seen: dict[str, Any]) -> None:
     assert "This computer cannot run that" in seen["refused"]["message"] and "Five frames are too many" in seen["refused"]["message"]
     assert "ZeroGPU worker error: KeyError" in seen["bug"]["message"] and "preset lite" in seen["bug"]["message"]
+    assert "The lent GPU could not finish this run" in seen["bug"]["message"]
     assert (
         'data-step="depth" data-state="done"' in seen["bug"]["steps"] and 'data-step="features" data-state="failed"' in seen["bug"]["steps"]
     )
 
 
 def test_a_visitor_without_quota_is_told_so(seen: dict[str, Any]) -> None:
-    assert "ZeroGPU quota exceeded: You have exceeded your free ZeroGPU quota" in seen["no_quota"]["message"]
+    told = seen["no_quota"]["message"]
+    assert "ZeroGPU quota exceeded: You have exceeded your free ZeroGPU quota" in told and "href" not in told
+    assert "No GPU time is left for this run" in told and "This computer" not in told
