@@ -9,16 +9,19 @@ from typing import Any
 
 from segmo.errors import InputError, SettingsError
 from segmo.settings import Settings
+from segmo.ui import cost
 from segmo.ui.limits import Limits
 
 
 def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
-    """Look at size, kind, length and number of frames; opens the file and decodes nothing.
+    """Look at size, kind, length, number of frames and, on ZeroGPU, the time of a stage; opens the file and decodes nothing.
 
     Raises:
         InputError: it is no video, or more than the limits allow.
+        SettingsError: a stage would take longer than a lent GPU may be kept.
     """
     from segmo.stages.frames import plan
+    from segmo.ui.remaining import beyond_loan
     from segmo.video import probe
 
     megabytes = clip.stat().st_size / 1e6 if clip.is_file() else 0.0
@@ -35,6 +38,8 @@ def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
             f"{planned.frame_count} frames would be used, and {limits.frames} are allowed. "
             "Turn on efficiency mode, or lower maximum frames."
         )
+    if too_long := beyond_loan(clip, settings, cost.work_of(planned, settings)):
+        raise SettingsError(too_long)
 
 
 def settings_of_record(path: Path) -> Settings:

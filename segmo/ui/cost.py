@@ -21,6 +21,7 @@ from segmo.cache import cache_directory
 from segmo.errors import OutputError
 from segmo.files import write_text
 from segmo.settings import Settings
+from segmo.ui import text
 
 if TYPE_CHECKING:
     from segmo.stages.frames import FramePlan
@@ -135,12 +136,25 @@ def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None
         write_text(_path(), json.dumps(timings))
 
 
+def beyond_loan(expected: Estimate, stages: Collection[str], frames: int) -> str:
+    """Why lent GPUs cannot make these stages of a run over so many frames, and what to lower; empty if they can."""
+    stage = max(stages, key=lambda name: expected.seconds.get(name, 0.0), default="")
+    seconds = expected.seconds.get(stage, 0.0)
+    if seconds <= GPU_SECONDS[1]:
+        return ""
+    fitting = max(1, int(frames * GPU_SECONDS[1] / (GPU_MARGIN * seconds)))
+    return (
+        f"{text.STAGES[stage]} would take about {duration(seconds)} on the GPU, which is lent for at most {GPU_SECONDS[1]} s a stage. "
+        f"Set maximum frames to {fitting} or less, or choose the preset lite, which needs no GPU."
+    )
+
+
 def in_words(expected: Estimate, to_compute: Collection[str], on_gpu: Collection[str]) -> str:
     """The estimate for the page, of the stages that must be computed; `on_gpu` are those for which a GPU must be lent."""
     words = f"about {duration(expected.of(to_compute).total_s)} to compute"
     cached = [stage for stage in expected.seconds if stage not in ("files", *to_compute)]
     if cached:
-        words += f" ({', '.join(cached)} from the cache)"
+        words += f" ({', '.join(cached) if to_compute else 'all stages'} from the cache)"
     asked = [expected.gpu_s(stage) for stage in on_gpu if stage in to_compute]
     return f"{words}, at most {sum(asked)} s of your GPU quota" if asked else words
 

@@ -111,6 +111,8 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
 
     if not _needs_gpu(job, store):
         return (yield from compute(job, store))
+    if too_long := cost.beyond_loan(cost.estimate(_work(job), job.settings.preset), [_stage(job)], len(job["frames"])):
+        raise LoanError(too_long)  # rather than spend a minute of the visitor's quota on nothing
     gc.collect()  # decoders among the garbage have threads, which are waited for without end if they are collected after the fork
     made = None
     try:

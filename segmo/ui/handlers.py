@@ -55,10 +55,14 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     from segmo.ui.preview import preview
 
     try:
-        poster, facts = preview(Path(clip), settings_from(values))
+        seen = preview(Path(clip), settings_from(values))
     except Exception as error:
         return {**nothing, "clip_note": problem(error)}
-    return {**nothing, "poster": gr.update(value=poster, visible=True), "clip_note": panels.note("", facts, ())}
+    return {
+        **nothing,
+        "poster": gr.update(value=seen.picture, visible=True),
+        "clip_note": panels.forecast(seen.facts, seen.use, seen.cost, seen.warnings),
+    }
 
 
 def no_clip() -> Updates:

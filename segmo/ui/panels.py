@@ -87,6 +87,12 @@ def note(about: str, facts: Sequence[str], notes: Sequence[str]) -> str:
     return "".join(lines)
 
 
+def forecast(facts: Sequence[str], use: Sequence[str], cost: str, warnings: Sequence[str]) -> str:
+    """What a clip is, what a run would use of it, and what that would cost."""
+    lines = [note("", facts, ()), note("", use, ()), f'<p class="cost">{escape(cost)}</p>', note("", (), warnings)]
+    return "".join(lines)
+
+
 def message(kind: str, title: str, body: str) -> str:
     """A box above the tabs; `kind` is info, error or empty (then there is no box)."""
     if not kind:

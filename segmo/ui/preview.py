@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from segmo.geometry import fit_side, resize_image
@@ -9,14 +11,29 @@ from segmo.settings import Settings
 from segmo.stages.frames import plan
 from segmo.types import UInt8
 from segmo.ui import cost, gpu
-from segmo.ui.remaining import stages_to_compute
+from segmo.ui.remaining import beyond_loan, stages_to_compute
 from segmo.video import open_source
 
 POSTER_SIDE_PX = 480
 
 
-def preview(clip: Path, settings: Settings) -> tuple[UInt8, list[str]]:
-    """The first picture of a clip, (H, W, 3) RGB, and facts about it and about its use.
+@dataclass(frozen=True)
+class Preview:
+    """What there is to say about a clip before it runs."""
+
+    picture: UInt8
+    """(H, W, 3) RGB, its first."""
+    facts: Sequence[str]
+    """About the clip."""
+    use: Sequence[str]
+    """About its use with the present settings."""
+    cost: str
+    warnings: Sequence[str]
+    """Why it cannot run like this."""
+
+
+def preview(clip: Path, settings: Settings) -> Preview:
+    """Look at a clip.
 
     Raises:
         VideoError: it is not a video.
@@ -25,13 +42,18 @@ def preview(clip: Path, settings: Settings) -> tuple[UInt8, list[str]]:
     info, planned = source.info, plan(source.info, settings.frames)
     frame = next(source.read([0]))[1]
     work = cost.work_of(planned, settings)
-    facts = [
-        f"{info.hw[1]}×{info.hw[0]} px",
-        f"{clip.stat().st_size / 1e6:.1f} MB",
-        f"{info.duration_s:.1f} s",
-        f"{info.fps:.3g} frames a second",
+    facts = [f"{info.hw[1]}×{info.hw[0]} px", f"{clip.stat().st_size / 1e6:.1f} MB", f"{info.duration_s:.1f} s"]
+    use = [
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
         f"tracks will start on {work.queries}",
-        cost.in_words(cost.estimate(work, settings.preset), stages_to_compute(clip, settings), gpu.stages_on_gpu(settings)),
     ]
-    return resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)), facts
+    expected = cost.estimate(work, settings.preset)
+    words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
+    too_long = beyond_loan(clip, settings, work)
+    return Preview(
+        resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)),
+        [*facts, f"{info.fps:.3g} frames a second"],
+        use,
+        words,
+        [too_long] if too_long else [],
+    )

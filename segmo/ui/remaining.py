@@ -8,7 +8,7 @@ from pathlib import Path
 from segmo.cache import StageCache, cache_directory
 from segmo.errors import SegmoError
 from segmo.settings import Settings
-from segmo.ui import gpu, text
+from segmo.ui import cost, gpu, text
 
 
 def stages_to_compute(clip: Path, settings: Settings) -> tuple[str, ...]:
@@ -24,6 +24,14 @@ def stages_to_compute(clip: Path, settings: Settings) -> tuple[str, ...]:
             return missing(clip, settings, cache, gpu.models(), _hash(clip, status.st_size, status.st_mtime_ns))
     except SegmoError:
         return everything
+
+
+def beyond_loan(clip: Path, settings: Settings, work: cost.Work) -> str:
+    """Why the GPUs that a Space lends cannot do a run, and what to lower; empty if they can, and where none is needed."""
+    stages = set(gpu.stages_on_gpu(settings))
+    if not stages:
+        return ""
+    return cost.beyond_loan(cost.estimate(work, settings.preset), stages & set(stages_to_compute(clip, settings)), work.frames)
 
 
 @functools.lru_cache(maxsize=64)

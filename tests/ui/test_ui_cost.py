@@ -44,6 +44,18 @@ def test_what_is_asked_of_a_lent_gpu_stays_within_a_minute() -> None:
     assert asked == sorted(asked) and asked[0] == cost.GPU_SECONDS[0] and asked[-1] == cost.GPU_SECONDS[1] and asked[1] < asked[2]
 
 
+def test_a_stage_beyond_a_lent_minute_is_told_with_what_to_lower() -> None:
+    long = Work(1000, 200.0, 100, 5000)
+    told = cost.beyond_loan(cost.estimate(long, "paper"), ["depth", "tracks"], long.frames)
+    assert "Tracks would take about 2 min on the GPU" in told and "60 s a stage" in told and "preset lite" in told
+    frames = int(told.partition("maximum frames to ")[2].split()[0])
+    fits = cost.estimate(Work(frames, 0.2 * frames, frames // 10 + 1, 5000), "paper")
+    assert cost.beyond_loan(fits, ["depth", "tracks"], frames) == ""
+    assert fits.gpu_s("tracks") <= cost.GPU_SECONDS[1] and frames > 100
+    assert cost.beyond_loan(cost.estimate(long, "paper"), ["depth"], long.frames) == "", "only what needs a GPU counts"
+    assert cost.beyond_loan(cost.estimate(long, "lite"), [], long.frames) == ""
+
+
 def test_the_note_on_a_clip_changes_with_the_settings(clip_file: Path) -> None:
     cost.learn(WORK, "lite", [("flow", 4000.0)])
     full = handlers.describe(clip_file, {"stride": 4})["clip_note"]

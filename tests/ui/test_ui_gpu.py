@@ -85,6 +85,13 @@ def test_errors_come_back_from_the_gpu_in_words(seen: dict[str, Any]) -> None:
     )
 
 
+def test_a_stage_too_long_for_a_loan_is_told_before_the_run_and_costs_no_quota(seen: dict[str, Any]) -> None:
+    for words in ("note", "pressed", "message"):
+        assert "Features would take about" in seen["too_long"][words] and "Set maximum frames to" in seen["too_long"][words]
+    assert not seen["too_long"]["allowed"]
+    assert len(calls(seen["too_long"])) == 1, "depth alone, where the run was forced"
+
+
 def test_a_visitor_without_quota_is_told_so(seen: dict[str, Any]) -> None:
     told = seen["no_quota"]["message"]
     assert "ZeroGPU quota exceeded: You have exceeded your free ZeroGPU quota" in told and "href" not in told

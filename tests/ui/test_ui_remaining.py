@@ -34,7 +34,7 @@ def test_only_what_is_missing_is_estimated(clip_file: Path, store: fakes.FakeSto
     with StageCache() as cache:
         segment(clip_file, settings_from(VALUES), cache=cache, store=store)
     same = handlers.describe(clip_file, VALUES)["clip_note"]
-    assert "(frames, flow, depth, tracks, features, motion, masks from the cache)" in same and seconds(same) <= seconds(first)
+    assert "(all stages from the cache)" in same and seconds(same) <= seconds(first)
     threshold = handlers.describe(clip_file, {**VALUES, "threshold": "0.3"})["clip_note"]
     assert "(frames, flow, depth, tracks, features from the cache)" in threshold
     clicked = handlers.describe(clip_file, {**VALUES, "clicks": "3,0.5,0.5,+"})["clip_note"]

@@ -52,7 +52,9 @@ def GPU(task: Any = None, *, duration: Any = 60) -> Any:
     def call(*arguments: Any) -> Iterator[Any]:
         seconds = duration(*arguments) if callable(duration) else duration
         if seconds > float(os.environ.get("FAKE_SPACE_QUOTA", "60")):
-            raise gr.Error(f"You have exceeded your free ZeroGPU quota ({seconds}s requested). <a href='/'>Sign up</a>", title="ZeroGPU quota exceeded")
+            raise gr.Error(
+                f"You have exceeded your free ZeroGPU quota ({seconds}s requested). <a href='/'>Sign up</a>", title="ZeroGPU quota exceeded"
+            )
         ours, theirs = FORK.Pipe(duplex=False)
         stop = FORK.Event()
         worker = FORK.Process(target=_work, args=(task, pickle.dumps(arguments), theirs, stop), daemon=True)

@@ -21,6 +21,8 @@ import torch
 
 from segmo.errors import DeviceError
 from segmo.types import Clip, DepthMaps, FeatureMaps
+from segmo.ui import cost
+from segmo.ui.limits import Limits
 from segmo.ui.progress import Progress
 from segmo.zoo import lite_models, presets, registry
 
@@ -135,6 +137,26 @@ def stop() -> dict[str, Any]:
     return {"noted": noted, "alive": [row["pid"] for row in noted if "call" in row and Path(f"/proc/{row['pid']}").exists()]}
 
 
+def too_long() -> dict[str, Any]:
+    """A run one of whose stages has taken this computer too long for one loan before."""
+    settings = {**SETTINGS, "max_frames": 9}
+    kept = cost._path().read_text()
+    cost.learn(cost.Work(9, 9 * 320 * 180 / 1e6, 1, 5000), "paper", [("features", 5000.0)])
+    start, note = len(spaces.noted()), handlers.describe(CLIP, settings)["clip_note"]
+    pressed = handlers.stand_in_line(CLIP, settings, Limits())
+    page: dict[str, Any] = {}
+    for updates in handlers.run(CLIP, settings):
+        page |= updates
+    cost._path().write_text(kept)
+    return {
+        "note": note,
+        "pressed": pressed["message"],
+        "allowed": pressed["allowed"],
+        "noted": spaces.noted(start),
+        **{"message": page["message"]},
+    }
+
+
 def main() -> None:
     threading.Thread(target=time.sleep, args=(600,), daemon=True).start()  # as a server has
     gpu.prepare()
@@ -144,6 +166,7 @@ def main() -> None:
     seen["first"], seen["again"], seen["threshold"] = visit(), visit(), visit(threshold="0.4")
     seen["still"], seen["stopped"] = visit(STILL, max_frames=8), stop()
     seen["refused"], seen["bug"] = visit(max_frames=5), visit(max_frames=6)
+    seen["too_long"] = too_long()
     os.environ["FAKE_SPACE_QUOTA"] = "1"
     seen["no_quota"] = visit(max_frames=4)
     sys.stdout.write(json.dumps(seen))
