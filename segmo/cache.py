@@ -91,8 +91,8 @@ def pack(product: Any) -> list[bytes | memoryview]:
     return [piece for piece in pieces if len(piece)]
 
 
-def unpack(buffer: bytes | mmap.mmap, kind: type[T]) -> T:
-    """The product of type `kind` in a buffer that `pack` filled; its arrays are read-only views of the buffer.
+def unpack(buffer: bytes | mmap.mmap, kind: type[T], *, verify: bool = True) -> T:
+    """The product of type `kind` in a buffer that `pack` filled; its arrays are read-only views of the buffer, whose checksums only `verify` looks at.
 
     Raises:
         ValueError: the bytes are damaged or hold something else.
@@ -106,7 +106,7 @@ def unpack(buffer: bytes | mmap.mmap, kind: type[T]) -> T:
         start = _PREFIX.size + length + -(_PREFIX.size + length) % _ALIGNMENT
         if len(buffer) != start + layout["bytes"]:
             raise ValueError(f"it has {len(buffer)} bytes instead of {start + layout['bytes']}")
-        arrays = [_array(buffer, start, row) for row in layout["arrays"]]
+        arrays = [_array(buffer, start, row, verify) for row in layout["arrays"]]
         return typing.cast(T, _restore(layout["product"], kind, arrays))
     except (struct.error, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
@@ -144,7 +144,7 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _array(buffer: bytes | mmap.mmap, start: int, row: Mapping[str, Any]) -> Array:
+def _array(buffer: bytes | mmap.mmap, start: int, row: Mapping[str, Any], verify: bool) -> Array:
     dtype, shape = np.dtype(row["dtype"]), tuple(row["shape"])
     if dtype.kind not in "biuf":
         raise ValueError(f"it has an array of dtype {dtype}")
@@ -152,7 +152,7 @@ def _array(buffer: bytes | mmap.mmap, start: int, row: Mapping[str, Any]) -> Arr
     if not count:
         return np.zeros(shape, dtype)
     array: Array = np.frombuffer(buffer, dtype, count, start + row["offset"]).reshape(shape)
-    if zlib.crc32(_raw(array)) != row["crc"]:
+    if verify and zlib.crc32(_raw(array)) != row["crc"]:
         raise ValueError("an array does not match its checksum")
     return array
 
@@ -352,7 +352,7 @@ class StageCache:
             raise CacheError(self.problem)
         return self._index
 
-    def _read(self, key: str, kind: type[T]) -> T | None:
+    def _read(self, key: str, kind: type[T], *, verify: bool = True) -> T | None:
         index = self._opened()
         try:
             file = index.get(key, read=True, retry=True)
@@ -360,7 +360,7 @@ class StageCache:
                 return None
             with file:
                 small = os.fstat(file.fileno()).st_size < _MAPPED_FROM_BYTES
-                return unpack(file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), kind)
+                return unpack(file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), kind, verify=verify)
         except ValueError as error:
             log.warning("Dropped a damaged cache entry, %s: %s. It will be computed again.", key, error)
             index.delete(key, retry=True)
@@ -373,7 +373,7 @@ class StageCache:
         index.evict(self.size_limit, keep=1)
         self.problem = ""
         large = sum(map(len, pieces)) >= _SWAPPED_FROM_BYTES
-        stored = self._read(key, type(product)) if large else None
+        stored = self._read(key, type(product), verify=False) if large else None  # the pieces have just been checksummed
         return product if stored is None else stored
 
     def _attempt(self, what: str, action: Callable[[], T], otherwise: T) -> T:
