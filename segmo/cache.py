@@ -92,7 +92,7 @@ def pack(product: Any) -> list[bytes | memoryview]:
 
 
 def unpack(buffer: bytes | mmap.mmap, kind: type[T], *, verify: bool = True) -> T:
-    """The product of type `kind` in a buffer that `pack` filled; its arrays are read-only views of the buffer, whose checksums only `verify` looks at.
+    """The product of type `kind` in a buffer that `pack` filled; its arrays are read-only views. Checksums are for `verify`.
 
     Raises:
         ValueError: the bytes are damaged or hold something else.
