@@ -5,7 +5,6 @@ The clicks are one text (`controls.CLICKS`), which is a setting of the next run 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,12 @@ from segmo.settings import Correction, Settings, with_values
 from segmo.ui import handlers, panels, parts, text
 from segmo.ui.controls import CLICKS, parse_clicks
 from segmo.ui.events import QUEUE, QUIET, Page
-from segmo.ui.examples import Example
+from segmo.ui.examples import Example, origin
 from segmo.ui.gpu import run_stages
 from segmo.ui.panels import Updates
 from segmo.ui.parts import ResultPart, RunPart
 from segmo.ui.progress import DONE
-from segmo.ui.results import find_result, new_result, source_of
+from segmo.ui.results import find_result, link_or_copy, new_result
 from segmo.ui.translate import Translator, buttons
 
 if TYPE_CHECKING:
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 Examples = Mapping[str, Example]
 
 
-def show_frame(result: str, frame: int, clicks: str, examples: Examples) -> Updates:
-    """A frame of a result with its masks, and on it the clicks that are meant for it."""
-    from segmo.ui.drawing import mark_clicks
+def show_frame(result: str, frame: int, clicks: str, examples: Examples, aim: Sequence[float] | None = None) -> Updates:
+    """A frame of a result with its masks, and on it the clicks that are meant for it, and the place (x, y) in [0, 1] that is aimed at."""
+    from segmo.ui.drawing import mark_aim, mark_clicks
 
     try:
         directory, part = _open(result, examples)
@@ -44,6 +43,8 @@ def show_frame(result: str, frame: int, clicks: str, examples: Examples) -> Upda
         return {"correct_note": handlers.problem(error)}
     here = [correction for correction in corrections if _nearest(part, correction.frame) == frame]
     mark_clicks(picture, here)
+    if aim:
+        mark_aim(picture, *aim)
     count = len(corrections)
     words = f"{count} click{'' if count == 1 else 's'}, {len(here)} on this frame." if count else text.NO_CLICKS
     return {"correct_picture": picture, "correct_note": panels.note("", (words,), ()), CLICKS: clicks}
@@ -54,8 +55,18 @@ def click(result: str, frame: int, clicks: str, sign: str, place_xy: Sequence[fl
     try:
         directory, part = _open(result, examples)
         height, width = _picture(directory, part, int(frame)).shape[:2]
-        x, y = ((at + 0.5) / size for at, size in zip(place_xy, (width, height), strict=True))
-        added = Correction(_source_indices(part)[int(frame)], min(x, 1.0), min(y, 1.0), sign == "+")
+    except Exception as error:
+        return {"correct_note": handlers.problem(error)}
+    x, y = ((at + 0.5) / size for at, size in zip(place_xy, (width, height), strict=True))
+    return add(result, frame, clicks, sign, (x, y), examples)
+
+
+def add(result: str, frame: int, clicks: str, sign: str, place: Sequence[float], examples: Examples) -> Updates:
+    """Add a click, at a place in [0, 1] of width and height."""
+    try:
+        _, part = _open(result, examples)
+        x, y = (min(max(at, 0.0), 1.0) for at in place)
+        added = Correction(_source_indices(part)[int(frame)], x, y, sign == "+")
     except Exception as error:
         return {"correct_note": handlers.problem(error)}
     return show_frame(result, frame, f"{clicks} {added}".strip(), examples)
@@ -70,12 +81,11 @@ def apply(
     result: str, frame: int, clicks: str, examples: Examples, *, stages: handlers.Pipeline = run_stages
 ) -> Generator[Updates, None, None]:
     """Make the masks of a result again with what the clicks say, as a new result; links to the old one keep showing the old one."""
-    example = examples.get(result)
-    before = example.result if example else find_result(result)
-    source = example.clip if example else source_of(before) if before else None
-    if before is None or source is None:
+    found = origin(result, examples)
+    if found is None:
         yield {"message": panels.message("info", "", text.NOT_KEPT)}
         return
+    before, source = found
     yield {"message": panels.message("info", "Applying.", text.IN_LINE), **buttons(running=True)}
     page = Translator(new_result())
     try:
@@ -84,7 +94,7 @@ def apply(
         assert isinstance(record, RunPart)
         settings = with_values(Settings.from_dict(record.settings), {("masks", "corrections"): parse_clicks(clicks)})
         page = Translator(page.directory, content)
-        shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=_link)
+        shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=link_or_copy)
         for updates in handlers.fill(page, source, settings, stages):
             yield {name: value for name, value in updates.items() if not name.startswith("correct")}
     except Exception as error:
@@ -121,14 +131,6 @@ def _nearest(part: ResultPart, source_index: int) -> int:
     return min(range(len(indices)), key=lambda frame: abs(indices[frame] - source_index))
 
 
-def _link(source: str, target: str) -> None:
-    """Link a file, or copy it to another disk."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 def place_correcting(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Place the controls where the layout is being built; `given` says what they start with."""
     placed: dict[str, Any] = {}
@@ -141,6 +143,10 @@ def place_correcting(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         placed["correct_picture"] = gr.Image(
             interactive=False, show_label=False, buttons=[], elem_id="correct-picture", alt_text="A frame of the result, to click on"
         )
+        with gr.Row(elem_id="correct-aim"):
+            for name, label in text.AIM.items():
+                placed[name] = gr.Slider(0, 100, 50, step=0.5, label=label, buttons=[], min_width=140, elem_id=name.replace("_", "-"))
+            placed["correct_add"] = gr.Button(text.AIM_ADD, size="sm", elem_id="correct-add", min_width=140)
         placed["correct_note"] = gr.HTML("", elem_id="correct-note")
         with gr.Row():
             placed["correct_undo"] = gr.Button("Undo", size="sm", elem_id="correct-undo", min_width=80)
@@ -160,6 +166,13 @@ def connect_correcting(page: Page) -> None:
 
     def on_click(result: str, frame: int, clicks: str, sign: str, place: gr.SelectData) -> dict[Any, Any]:
         return page.named(click(result, frame, clicks, sign, place.index, page.examples))
+
+    def on_aim(result: str, frame: int, clicks: str, across: float, down: float) -> dict[Any, Any]:
+        updates = show_frame(result, frame, clicks, page.examples, (across / 100, down / 100))
+        return page.named({name: value for name, value in updates.items() if name != CLICKS})
+
+    def on_add(result: str, frame: int, clicks: str, sign: str, across: float, down: float) -> dict[Any, Any]:
+        return page.named(add(result, frame, clicks, sign, (across / 100, down / 100), page.examples))
 
     def on_undo(result: str, frame: int, clicks: str) -> dict[Any, Any]:
         return page.named(undo(result, frame, clicks, page.examples))
@@ -181,6 +194,9 @@ def connect_correcting(page: Page) -> None:
         **QUIET,
     )
     own["correct_picture"].select(on_click, [*shown, own["correct_mode"]], outputs, queue=False, **QUIET)
+    aim = [own[name] for name in text.AIM]
+    gr.on([slider.input for slider in aim], on_aim, [*shown, *aim], outputs[:2], trigger_mode="always_last", queue=False, **QUIET)
+    own["correct_add"].click(on_add, [*shown, own["correct_mode"], *aim], outputs, queue=False, **QUIET)
     own["correct_undo"].click(on_undo, shown, outputs, queue=False, **QUIET)
     own["correct_clear"].click(on_clear, shown[:2], outputs, queue=False, **QUIET)
     applying = own["correct_apply"].click(on_apply, shown, everything, concurrency_id=QUEUE, **QUIET)

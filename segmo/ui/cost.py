@@ -46,7 +46,7 @@ COSTS: dict[str, Costs] = {
         "features": (0.04, 0.0),
         "motion": (0.04, 0.0),
         "masks": (0.02, 0.06),
-        "files": (0.004, 0.06),
+        "files": (0.01, 0.12),
     },
     "paper": {
         "frames": (0.0, 0.02),
@@ -55,7 +55,7 @@ COSTS: dict[str, Costs] = {
         "features": (0.15, 0.0),
         "motion": (0.05, 0.0),
         "masks": (0.12, 0.0),
-        "files": (0.004, 0.06),
+        "files": (0.01, 0.12),
     },
     "paper-fast": {
         "frames": (0.0, 0.02),
@@ -64,10 +64,10 @@ COSTS: dict[str, Costs] = {
         "features": (0.15, 0.0),
         "motion": (0.02, 0.0),
         "masks": (0.06, 0.0),
-        "files": (0.004, 0.06),
+        "files": (0.01, 0.12),
     },
 }
-"""Seconds a unit and a megapixel, by preset and stage; see `Work.units`."""
+"""Seconds a unit and a megapixel, by preset and stage; see `Work.units`. The files are those of the tabs as well."""
 
 
 @dataclass(frozen=True)

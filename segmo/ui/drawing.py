@@ -34,7 +34,7 @@ MAX_POINTS, MAX_POINT_FRAMES = 700, 10
 NO_EDITS = ObjectEdits()
 QUERY_COLOUR = (255, 176, 32)
 CLICK_COLOURS = {True: (0, 120, 255), False: (225, 60, 20)}
-WHITE = (255, 255, 255)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,16 @@ def mark_clicks(picture: UInt8, corrections: Iterable[Correction]) -> None:
         cv2.line(picture, (x - arm, y), (x + arm, y), WHITE, thick)
         if correction.moves:
             cv2.line(picture, (x, y - arm), (x, y + arm), WHITE, thick)
+
+
+def mark_aim(picture: UInt8, x: float, y: float) -> None:
+    """Draw a ring into an (H, W, 3) picture, at a place in [0, 1] of its width and height."""
+    height, width = picture.shape[:2]
+    radius = max(9, round(0.03 * min(height, width)))
+    centre = (round(x * width - 0.5), round(y * height - 0.5))
+    for colour, thick in ((BLACK, 5), (WHITE, 2)):
+        cv2.circle(picture, centre, radius, colour, thick, cv2.LINE_AA)
+        cv2.circle(picture, centre, 1, colour, thick, cv2.LINE_AA)
 
 
 def _video(canvas: Canvas, name: str, draw: Callable[[int], npt.NDArray[np.uint8]]) -> str:

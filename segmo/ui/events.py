@@ -130,10 +130,10 @@ def _connect_shared(page: Page) -> None:
         return page.named({**updates, **handlers.describe(page.source(upload, example), values)})
 
     def on_apply(result: str, listed: str) -> Iterator[dict[Any, Any]]:
-        for updates in handlers.edit_objects(result, listed):
+        for updates in handlers.edit_objects(result, listed, page.examples):
             yield page.named(updates)
 
-    parts["apply_objects"].click(
+    applying = parts["apply_objects"].click(
         on_apply,
         [parts["shown"], parts["listed"]],
         everything,
@@ -141,5 +141,6 @@ def _connect_shared(page: Page) -> None:
         concurrency_id=QUEUE,
         **QUIET,
     )
+    parts["stop"].click(None, cancels=[applying], queue=False, **QUIET)
     page.app.load(on_load, page.clip, everything, queue=False, **QUIET)
     parts["use_settings"].click(on_use, [parts["shown"], parts["upload"], parts["example"]], everything, queue=False, **QUIET)

@@ -5,15 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import logging
+import os
 import shutil
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from segmo.ui import delivery, text
 from segmo.ui.parts import VIEW_FILE, VIEW_FOLDER, FilesPart, save
+from segmo.ui.results import find_result, results_directory, source_of
 from segmo.ui.translate import Translator
 
 log = logging.getLogger(__name__)
@@ -52,6 +59,31 @@ def find_examples(directory: Path = DIRECTORY) -> dict[str, Example]:
         if example.clip.is_file() and (example.result / VIEW_FILE).is_file():
             found[name] = example
     return found
+
+
+def origin(result: str, examples: Mapping[str, Example]) -> tuple[Path, Path] | None:
+    """The folder of a result, or of an example's, and its clip; None where they are no longer kept."""
+    if result in examples:
+        return examples[result].result, examples[result].clip
+    directory = find_result(result)
+    source = source_of(directory) if directory else None
+    return (directory, source) if directory and source else None
+
+
+def unpack(example: Example) -> Path:
+    """A folder among the results with the files of an example's archive; made when it is first asked for."""
+    archive = example.result / delivery.ARCHIVE
+    status = archive.stat()
+    mark = f"{example.result.name} {status.st_size} {status.st_mtime_ns}"
+    directory = results_directory() / hashlib.sha256(mark.encode()).hexdigest()[:32]
+    if not directory.is_dir():
+        results_directory().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=results_directory()) as folder, zipfile.ZipFile(archive) as packed:
+            packed.extractall(Path(folder) / "files")
+            with contextlib.suppress(OSError):  # another visitor was faster
+                (Path(folder) / "files").rename(directory)
+    os.utime(directory)  # it is kept as long as it is used
+    return directory
 
 
 def build_results(directory: Path = DIRECTORY) -> None:
@@ -98,7 +130,7 @@ def _make_small(page: Translator) -> None:
             shutil.rmtree(path)
         elif path.is_file() and path.name not in (VIEW_FILE, files.archive):
             path.unlink()
-    page.parts["files"] = dataclasses.replace(files, files=(), contents=())
+    page.parts["files"] = dataclasses.replace(files, facts=(text.SHIPPED,), files=(), contents=ARCHIVED)
     save(page.directory, page.parts)
 
 

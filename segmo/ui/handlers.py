@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -24,11 +23,12 @@ from segmo.settings import Settings
 from segmo.ui import cost, panels, parts, text
 from segmo.ui.controls import CLICKS, settings_from, values_of
 from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
+from segmo.ui.examples import Example, origin
 from segmo.ui.gpu import run_stages, stages_on_gpu, warm_up
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
-from segmo.ui.results import find_result, keep_source, new_result, results_directory, source_of
+from segmo.ui.results import find_result, keep_source, link_or_copy, new_result, results_directory
 from segmo.ui.translate import Translator, buttons, shown
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
@@ -184,10 +184,10 @@ def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = ru
     from segmo.ui.delivery import record, write_files
 
     page.stride = settings.query.stride
-    result = yield from _translated(stages(clip, settings), page.take)
-    files = yield from _translated(write_files(result, page.directory), page.take_files)
+    result = yield from translated(stages(clip, settings), page.take)
+    files = yield from translated(write_files(result, page.directory), page.take_files)
     seconds = page.end_files()
-    _learn(result, seconds)
+    _learn(result, 0.0 if page.redraws_masks_only else seconds + page.drawing_s)
     yield {**page.steps(), **page.put("files", files)}
     yield page.put("run", record(result, seconds))
     if page.directory.parent == results_directory():
@@ -196,20 +196,20 @@ def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = ru
     yield page.end()
 
 
-def edit_objects(result: str, listed: str, *, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:
+def edit_objects(
+    result: str, listed: str, examples: Mapping[str, Example], *, stages: Pipeline = run_stages
+) -> Generator[Updates, None, None]:
     """Apply the list of objects to the video and the files, as a new result; links to the old one keep showing the old one."""
-    directory = find_result(result)
-    source = source_of(directory) if directory else None
-    if directory is None or source is None:
-        yield {"message": panels.message("info", "", text.NOT_YOURS)}
+    found = origin(result, examples)
+    if found is None:
+        yield {"message": panels.message("info", "", text.NOT_KEPT)}
         return
-    yield {"message": panels.message("info", "Applying.", text.IN_LINE)}
+    yield {"message": panels.message("info", "Applying.", text.IN_LINE), **buttons(running=True)}
+    page = Translator(new_result())
     try:
-        edits = parse_edits(listed)
-        page = Translator(new_result())
-        yield from _redrawn(page, directory, source, edits, stages)
+        yield from _redrawn(page, *found, parse_edits(listed), stages)
     except Exception as error:
-        yield {"message": problem(error)}
+        yield {**page.fail(), "message": problem(error)}
         return
     yield {**open_result(page.directory), "message": panels.message("info", "Applied.", text.APPLIED)}
 
@@ -223,14 +223,14 @@ def _redrawn(page: Translator, before: Path, source: Path, edits: ObjectEdits, s
     record, result_part = _record(content), content["result"]
     assert isinstance(result_part, parts.ResultPart)
     all_edits = ObjectEdits.from_dict(result_part.edits).then(edits)
-    result = yield from _translated(stages(source, Settings.from_dict(record.settings)), lambda _: ())
-    shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=os.link)
+    result = yield from translated(stages(source, Settings.from_dict(record.settings)), page.follow)
+    shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=link_or_copy)
     canvas = drawing.open_canvas(page.directory, result.clip)
     masks = apply_edits(result.masks, all_edits)
     content["result"] = drawing.draw_result(canvas, result_part, result.masks, all_edits)
     content["masks"] = drawing.draw_masks(canvas, masks)
     edited = dataclasses.replace(result, masks=masks)
-    content["files"] = yield from _translated(write_files(edited, page.directory, all_edits.to_dict()), lambda _: ())
+    content["files"] = yield from translated(write_files(edited, page.directory, all_edits.to_dict()), page.take_files)
     keep_source(page.directory, source)
     parts.save(page.directory, content)
 
@@ -261,8 +261,8 @@ def segment(clip: str | None, values: Mapping[str, Any], *, stages: Pipeline = r
         if clip is None:
             raise InputError("No clip was given. Pass a video file as `clip`.")
         directory = new_result()
-        result = yield from _translated(stages(Path(clip), settings_from(values)), lambda event: [_answer(event.stage, event.fraction)])
-        files = yield from _translated(write_files(result, directory), lambda fraction: [_answer("files", fraction)])
+        result = yield from translated(stages(Path(clip), settings_from(values)), lambda event: [_answer(event.stage, event.fraction)])
+        files = yield from translated(write_files(result, directory), lambda fraction: [_answer("files", fraction)])
     except Exception as error:
         raise gr.Error(" ".join(_words(error)), print_exception=False) from error
     yield str(directory / OVERLAY), str(directory / files.archive), summary(result)
@@ -325,7 +325,7 @@ def refuse(clip: Path | None, values: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _learn(result: Result, files_seconds: float) -> None:
-    """Let the next estimate know what this run took; lent GPUs tell for themselves, without the wait for them."""
+    """Let the next estimate know what this run took (0 is nothing to learn); lent GPUs tell for themselves, without the wait for them."""
     told = stages_on_gpu(result.settings)
     seconds = [(row.stage, row.seconds) for row in result.stages if not row.cached and row.stage not in told]
     cost.learn(cost.work_on(result.clip, result.settings), result.settings.preset, [*seconds, ("files", files_seconds)])
@@ -337,7 +337,7 @@ def _record(content: Mapping[str, parts.Part]) -> parts.RunPart:
     return record
 
 
-def _translated(steps: Generator[Item, None, Made], translate: Callable[[Item], Iterable[Seen]]) -> Generator[Seen, None, Made]:
+def translated(steps: Generator[Item, None, Made], translate: Callable[[Item], Iterable[Seen]]) -> Generator[Seen, None, Made]:
     """Run a generator, yield what `translate` makes of each of its items, and return its result; closed when this one is."""
     with closing(steps):
         while True:

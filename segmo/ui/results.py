@@ -31,10 +31,15 @@ def keep_source(directory: Path, clip: Path) -> None:
     """Keep the clip of a run for as long as its folder."""
     kept = sources_directory() / (directory.name + clip.suffix.lower())
     kept.parent.mkdir(parents=True, exist_ok=True)
+    link_or_copy(clip, kept)
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Link a file, or copy it to another disk."""
     try:
-        os.link(clip, kept)
-    except OSError:  # on another disk
-        shutil.copyfile(clip, kept)
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def source_of(directory: Path) -> Path | None:

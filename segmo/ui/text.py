@@ -90,20 +90,26 @@ CONTENTS = {
     "run": "run.json",
 }
 """What an archive may hold."""
+SHIPPED = "An example comes with what is ticked; anything else is computed as soon as you tick it."
+MAKING = "Computing what you ticked:"
 NO_CONTENTS = "Choose something for the zip to hold."
 WEBCAM_TITLE = "Or record with the webcam"
 CLICKS_LABEL = "Corrections"
-CLICKS_HELP = "What your clicks on the result said: frame, place, + for moves, - for does not. A new clip empties it."
+CLICKS_HELP = (
+    "Your clicks on the result, each as FRAME,X,Y,+ for what moves or - for what does not; X and Y go from 0 to 1 from the upper left. "
+    "A new clip empties it."
+)
 CORRECT_TITLE = "Correct by clicking"
 CORRECT_HELP = (
     "Choose a frame and click on what moves too, or on what does not. Apply makes the masks again, on all frames, and nothing else. "
-    "Without a mouse, write the clicks into Corrections, under Advanced in the settings."
+    "Without a mouse, say with the two sliders where: a ring shows the place."
 )
 CORRECT_MODES = {"+": "This moves too", "-": "This does not"}
+AIM = {"correct_across": "Percent from the left", "correct_down": "Percent from the top"}
+AIM_ADD = "Click there"
 NO_CLICKS = "No clicks yet."
 CORRECTED_TITLE = "Corrected."
-NOT_KEPT = "This result's clip is no longer kept. Press Run first; then clicks can be applied."
-NOT_YOURS = "This list belongs to an example, or to a result that is no longer kept. Press Run first; then the list can be changed."
+NOT_KEPT = "This result's clip is no longer kept. Press Run first; then it can be changed."
 APPLIED = "Video, masks and files now have the objects as listed, under a link of their own."
 LIVE_TITLE = "What would move at another threshold"
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."

@@ -45,9 +45,11 @@ class Translator:
     def __init__(self, directory: Path, kept: Mapping[str, Part] | None = None) -> None:
         """`kept` are the parts of an earlier run that differs in its masks only: nothing else is drawn again."""
         self.directory = directory
-        self._redraws = ("masks",) if kept else ("frames", "depth", "tracks", "features", "motion", "masks")
+        self.redraws_masks_only = bool(kept)
         self.stride = 1
         """Query-frame stride of the run."""
+        self.drawing_s = 0.0
+        """Seconds spent on the pictures and videos of the tabs."""
         self.progress = Progress()
         self.parts: dict[str, Part] = dict(kept or {})
         self._canvas: Canvas | None = None
@@ -61,14 +63,22 @@ class Translator:
 
     def take(self, event: StageEvent) -> Iterator[Updates]:
         """What an event changes on the page: the steps, and the tabs that a finished stage fills, one after the other."""
+        yield from self.follow(event)
+        if event.status in ("cached", "done"):
+            began = time.perf_counter()
+            for name, part in self._draw(event.stage, event.product):
+                self.drawing_s += time.perf_counter() - began
+                yield self.put(name, part)
+                began = time.perf_counter()
+
+    def follow(self, event: StageEvent) -> Iterator[Updates]:
+        """What an event changes in the strip of steps alone."""
         if event.status in ("started", "progress"):
             yield from self.advance(event.stage, event.fraction, event.seconds)
             return
         state = CACHED if event.status == "cached" else DONE
         self.progress = self.progress.change(event.stage, state, 1.0, event.seconds)
         yield self.steps()
-        for name, part in self._draw(event.stage, event.product):
-            yield self.put(name, part)
 
     def advance(self, stage: str, fraction: float, seconds: float) -> Iterator[Updates]:
         """Progress of a step; most of it comes faster than a page needs and is dropped."""
@@ -118,7 +128,7 @@ class Translator:
         if stage == "frames":
             self._canvas = drawing.open_canvas(self.directory, product)
         assert self._canvas is not None, "frames come first"
-        if stage not in self._redraws:
+        if self.redraws_masks_only and stage != "masks":
             return
         if stage == "frames":
             yield "frames", drawing.draw_frames(self._canvas, query_frames(len(product), self.stride))

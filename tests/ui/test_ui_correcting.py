@@ -61,6 +61,14 @@ def test_clicks_become_a_text_and_marks_on_their_frame(finished: Page) -> None:
     assert correcting.undo(finished["shown"], 3, page["clicks"], {})["clicks"] == "3,0.4922,0.4896,+"
 
 
+def test_a_place_can_be_said_without_a_mouse(finished: Page) -> None:
+    aimed = correcting.show_frame(finished["shown"], 3, "", {}, (0.5, 0.25))["correct_picture"].astype(int)
+    plain = correcting.show_frame(finished["shown"], 3, "", {})["correct_picture"].astype(int)
+    rows, columns = np.nonzero(np.abs(aimed - plain).sum(-1) > 60)
+    assert abs(columns.mean() - 31.5) < 2 and abs(rows.mean() - 11.5) < 2 and np.ptp(columns) > 12
+    assert correcting.add(finished["shown"], 3, "", "-", (0.5, 0.25), {})["clicks"] == "3,0.5,0.25,-"
+
+
 def test_the_masks_are_made_again_as_a_new_result_and_the_rest_is_kept(
     finished: Page, apply: Callable[..., tuple[Page, list[Settings]]]
 ) -> None:

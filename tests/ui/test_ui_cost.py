@@ -70,6 +70,7 @@ def test_a_run_teaches_the_estimate_and_cached_stages_do_not(make_pipeline: Call
     learnt = cost._load()["lite"]
     assert "motion" in learnt and "depth" not in learnt
     assert [row[1] for row in learnt["motion"]] == [0.2]
+    assert learnt["files"], "writing files and drawing the tabs is part of what a visitor waits for"
 
 
 def test_every_preset_has_costs_and_fewer_tracks_cost_less() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from segmo.errors import SettingsError
 from segmo.types import ObjectMasks
 from segmo.ui import handlers, panels, parts, results
 from segmo.ui.edits import ObjectEdits, apply_edits, parse_edits
+from segmo.ui.examples import Example
 
 
 def row(identity: int, name: str = "", on: bool = True, into: int = 0, deleted: bool = False) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def finished(make_pipeline: Callable[..., Any], clip_file: Path) -> dict[str, An
 
 def edit(result: str, rows: list[dict[str, Any]], make_pipeline: Callable[..., Any]) -> dict[str, Any]:
     page: dict[str, Any] = {}
-    for updates in handlers.edit_objects(result, json.dumps(rows), stages=make_pipeline(cached=("frames", "masks"))):
+    for updates in handlers.edit_objects(result, json.dumps(rows), {}, stages=make_pipeline(cached=("frames", "masks"))):
         page |= updates
     return page
 
@@ -96,8 +98,19 @@ def test_a_deleted_object_is_gone_and_the_tabs_stay(finished: dict[str, Any], ma
             assert page[slot]["visible"], slot
 
 
-def test_the_list_of_an_example_cannot_be_changed() -> None:
-    (only,) = handlers.edit_objects("two_crossing", "[]")
+def test_the_list_of_an_example_can_be_changed(finished: dict[str, Any], make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    directory = results.results_directory() / finished["shown"]
+    examples, page = {"one": Example("One", clip_file, directory)}, {}
+    seen = []
+    for updates in handlers.edit_objects("one", json.dumps([row(3, "fox")]), examples, stages=make_pipeline()):
+        page |= updates
+        seen += re.findall(r'data-step="depth" data-state="(\w+)"', updates.get("steps") or "")
+    assert page["shown"] not in ("one", directory.name) and 'value="fox"' in page["objects"]["value"]
+    assert "running" in seen and page["run"]["visible"] and not page["stop"]["visible"]
+
+
+def test_the_list_of_what_is_gone_cannot_be_changed() -> None:
+    (only,) = handlers.edit_objects("0" * 32, "[]", {})
     assert "Press Run first" in only["message"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from segmo.ui import delivery, handlers, packing, results, text
+from segmo.ui.examples import ARCHIVED as SHIPPED
+from segmo.ui.examples import Example
 
 EVERYTHING = set(text.CONTENTS)
 
@@ -24,7 +27,7 @@ def page(make_pipeline: Callable[..., Any], clip_file: Path) -> dict[str, Any]:
 
 def choose(result: str, contents: list[str]) -> dict[str, Any]:
     updates: dict[str, Any] = {}
-    for update in packing.choose_contents(result, contents):
+    for update in packing.choose_contents(result, contents, {}):
         updates |= update
     return updates
 
@@ -57,6 +60,35 @@ def test_nothing_chosen_and_nobodys_result_are_told(page: dict[str, Any]) -> Non
     nothing = choose(page["shown"], [])
     assert text.NO_CONTENTS in nothing["files_note"] and not nothing["archive"]["interactive"]
     assert "not here" in choose("../results", ["run"])["files_note"]
+
+
+def test_what_an_example_is_shipped_without_is_computed_when_it_is_chosen(
+    page: dict[str, Any], make_pipeline: Callable[..., Any], clip_file: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(results.results_directory() / page["shown"], tmp_path / "one")
+    few = choose(page["shown"], list(SHIPPED))["archive"]["value"]
+    shutil.copy(few, tmp_path / "one" / "segmo.zip")
+    examples = {"one": Example("One", clip_file, tmp_path / "one")}
+    pipeline, before = make_pipeline(), set((tmp_path / "one").rglob("*"))
+
+    def pick(contents: list[str]) -> dict[str, Any]:
+        updates: dict[str, Any] = {}
+        for update in packing.choose_contents("one", contents, examples):
+            updates |= update
+        for update in packing.make_contents("one", contents, examples, stages=pipeline):
+            updates |= update
+        return updates
+
+    some = pick(["run", "masks"])
+    assert names_in(some["archive"]["value"]) == {"masks", "run.json"} and some["archive"]["interactive"] and not pipeline.finished
+    assert {Path(file).name for file in some["files"]["value"]} == {"overlay.mp4", "objects.json", "run.json"}
+    more = pick(["alpha", "csv"])
+    assert names_in(more["archive"]["value"]) == {"alpha.webm", "tracks.csv"} and "masks" in pipeline.finished
+    again = make_pipeline()
+    pipeline = again
+    assert names_in(pick(sorted(EVERYTHING))["archive"]["value"]) >= {"side_by_side.mp4", "masks"} and not again.finished
+    assert set((tmp_path / "one").rglob("*")) == before, "what is shipped stays as it is"
+    assert results.find_result(Path(more["archive"]["value"]).parent.name) is None, "it is no result of anybody"
 
 
 def test_few_archives_are_kept(page: dict[str, Any]) -> None:
