@@ -14,6 +14,8 @@ from segmo.ui import text
 
 CLICKS = "clicks"
 """API name of the corrections: one text of FRAME,X,Y,+ and FRAME,X,Y,-, with spaces between them."""
+ADDRESS = "ADDRESS_OF_THIS_PAGE"
+"""In the snippet for programs, what the page replaces by its own address."""
 AUTO = "auto"
 """Value, as on the command line, of an option that is left to segmo."""
 RADIO_CHOICES = 3
@@ -108,7 +110,7 @@ def client_snippet(settings: Settings) -> str:
     changed = "".join(f", {key}={value!r}" for key, value in values.items())
     return (
         "from gradio_client import Client, handle_file\n\n"
-        "client = Client(ADDRESS_OF_THIS_PAGE)\n"
+        f"client = Client({ADDRESS})\n"
         f'overlay, archive, summary = client.predict(handle_file("clip.mp4"){changed}, api_name="/segment")'
     )
 

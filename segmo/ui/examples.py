@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmo.ui import delivery, text
-from segmo.ui.parts import VIEW_FILE, VIEW_FOLDER, FilesPart, save
+from segmo.ui.parts import VIEW_FILE, VIEW_FOLDER, FilesPart, RunPart, save
 from segmo.ui.results import find_result, results_directory, source_of
 from segmo.ui.translate import Translator
 
@@ -122,8 +122,8 @@ def _make_small(page: Translator) -> None:
 
     for path in (page.directory / VIEW_FOLDER).iterdir():
         _shrink(path, PAIR_SIDE_PX if path.stem.startswith(PAIRS) else VIEW_SIDE_PX)
-    files = page.parts["files"]
-    assert isinstance(files, FilesPart)
+    files, run = page.parts["files"], page.parts["run"]
+    assert isinstance(files, FilesPart) and isinstance(run, RunPart)
     write_zip(page.directory, page.directory / files.archive, ARCHIVED)
     for path in page.directory.iterdir():
         if path.is_dir() and path.name != VIEW_FOLDER:
@@ -131,6 +131,10 @@ def _make_small(page: Translator) -> None:
         elif path.is_file() and path.name not in (VIEW_FILE, files.archive):
             path.unlink()
     page.parts["files"] = dataclasses.replace(files, facts=(text.SHIPPED,), files=(), contents=ARCHIVED)
+    clip = f"examples/{page.directory.name}.mp4"
+    page.parts["run"] = dataclasses.replace(
+        run, command=run.command.replace("clip.mp4", clip), snippet=run.snippet.replace("clip.mp4", clip)
+    )
     save(page.directory, page.parts)
 
 

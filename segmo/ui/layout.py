@@ -55,7 +55,6 @@ def _build_panel(preset: str, reason: str, examples: Mapping[str, Example], limi
     parts["player"] = gr.Video(
         visible=False, interactive=False, show_label=False, autoplay=True, loop=True, buttons=[], elem_id="player", label="Your clip"
     )
-    parts["clip_note"] = gr.HTML("", elem_id="clip-note")
     names = list(examples)
     parts["example"] = gr.Radio(
         [(examples[name].title, name) for name in names],
@@ -64,8 +63,10 @@ def _build_panel(preset: str, reason: str, examples: Mapping[str, Example], limi
         visible=bool(names),
         elem_id="example",
     )
-    parts["run"] = gr.Button("Run", variant="primary", size="lg", elem_id="run")
-    parts["stop"] = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
+    with gr.Column(elem_id="go"):
+        parts["clip_note"] = gr.HTML("", elem_id="clip-note")
+        parts["run"] = gr.Button("Run", variant="primary", size="lg", elem_id="run")
+        parts["stop"] = gr.Button("Stop", variant="stop", size="lg", visible=False, elem_id="stop")
     with gr.Accordion("Settings", open=True, elem_id="settings"):
         controls = build_controls(preset, reason)
     return parts, controls

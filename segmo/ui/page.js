@@ -38,20 +38,28 @@
 		if (event.target.matches?.(".hold") && [" ", "Enter"].includes(event.key)) hold(event.target, true);
 	});
 	for (const type of ["pointerup", "pointercancel", "keyup", "blur"]) window.addEventListener(type, held);
-	const copy = async (button) => {
-		const link = `${location.origin}${location.pathname}?result=${button.dataset.result}`;
-		let copied = true;
+	const copied = async (words) => {
 		try {
-			await navigator.clipboard.writeText(link);
+			await navigator.clipboard.writeText(words);
+			return true;
 		} catch {
-			copied = false; // not allowed on pages without https: then the link is there to be copied by hand
+			return false; // not allowed on pages without https: then the words are there to be copied by hand
 		}
-		const note = button.parentElement.querySelector(".share-note");
-		note.textContent = copied ? "Copied." : link;
+	};
+	const copyLink = async (button) => {
+		const link = `${location.origin}${location.pathname}?result=${button.dataset.result}`;
+		button.parentElement.querySelector(".share-note").textContent = (await copied(link)) ? "Copied." : link;
+	};
+	const copyCode = async (button) => {
+		const code = button.parentElement.querySelector("code");
+		if (await copied(code.textContent)) button.textContent = "Copied";
+		else getSelection().selectAllChildren(code);
 	};
 	document.addEventListener("click", (event) => {
-		const button = event.target.closest?.(".copy-link");
-		if (button) copy(button);
+		const link = event.target.closest?.(".copy-link");
+		const code = event.target.closest?.(".copy-code");
+		if (link) copyLink(link);
+		if (code) copyCode(code);
 	});
 	document.documentElement.style.overflowAnchor = "none"; // a message above the steps shall push them down, not hide above the screen
 	document.addEventListener("click", (event) => {
@@ -85,6 +93,7 @@
 		if (image.getAttribute("src") !== source) image.src = source;
 		const canvas = section.querySelector("canvas");
 		[canvas.height, canvas.width] = hw;
+		image.parentElement.style.setProperty("--ratio", hw[1] / hw[0]);
 		const pen = canvas.getContext("2d");
 		pen.strokeStyle = "#fff";
 		const radius = Math.max(2, hw[1] / 220);
@@ -149,9 +158,16 @@
 				deleted: row.classList.contains("deleted"),
 			})),
 		);
+	const change = () => document.getElementById("apply-objects")?.classList.add("changed");
+	document.addEventListener("input", (event) => event.target.closest?.("#objects") && change());
+	new MutationObserver((changes) => {
+		const fresh = changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.querySelector?.("table.objects")));
+		if (fresh) document.getElementById("apply-objects")?.classList.remove("changed");
+	}).observe(document.documentElement, { childList: true, subtree: true });
 	document.addEventListener("click", (event) => {
 		const button = event.target.closest?.(".object-delete");
 		if (!button) return;
+		change();
 		const deleted = button.closest("tr").classList.toggle("deleted");
 		button.textContent = deleted ? "Undo" : "Delete";
 		button.setAttribute("aria-pressed", deleted);
@@ -164,6 +180,10 @@
 	const TITLES = { player: "Your clip", depth_video: "Depth", tracks_video: "Tracks", motion_video: "Motion", masks_video: "Masks" };
 
 	const name = () => {
+		for (const part of document.querySelectorAll(".address:not([data-known])")) {
+			part.dataset.known = "yes";
+			part.textContent = JSON.stringify(location.origin + location.pathname);
+		}
 		for (const [id, title] of Object.entries(TITLES)) {
 			document.querySelector(`#${id} video:not([aria-label])`)?.setAttribute("aria-label", title);
 			document.querySelector(`#${id} a[download]:not([aria-label])`)?.setAttribute("aria-label", `Download ${title}`);

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from segmo.ui import text
+from segmo.ui.controls import ADDRESS
 from segmo.ui.parts import FilesPart, MotionPart, MovingObject, Part, PicturesPart, ResultPart, RunPart, StageRow, VideoPart
 
 Updates = dict[str, Any]
@@ -107,7 +108,7 @@ def share(result: str, until: datetime | None) -> str:
         return ""
     kept = f"Kept until {until:%d %b %Y, %H:%M} UTC; the link opens it in any browser." if until else "An example of ours; it stays."
     return (
-        f'<div class="share"><button type="button" class="copy-link" data-result="{escape(result)}">Copy link to this result</button>'
+        f'<div class="share"><button type="button" class="copy-link" data-result="{escape(result)}">Copy link</button>'
         f'<span class="share-note" role="status">{kept}</span></div>'
     )
 
@@ -204,7 +205,7 @@ def _live(part: MotionPart, directory: Path) -> str:
     slider = '<label class="live-slider"><span>{}</span><input type="range" class="{}" min="0" max="{}" step="{}" value="{}"></label>'
     return (
         f'<section class="live" data-points="{escape(file_url(path))}" data-folder="{escape(file_url(path.parent))}/">'
-        f"<h3>{escape(text.LIVE_TITLE)}</h3>"
+        f"<h3>{escape(text.LIVE_TITLE)}</h3>{note(text.LIVE_HELP, (), ())}"
         f'<div class="live-view"><img alt="A frame of the clip"><canvas role="img" aria-label="Points that move and points that do not">'
         f"</canvas></div>{slider.format('Frame', 'live-frame', 0, 1, 0)}"
         f"{slider.format('Threshold', 'live-threshold', 1, 0.01, part.threshold)}"
@@ -225,9 +226,14 @@ def _record(part: RunPart) -> str:
     head = f"<tr>{''.join(f'<th scope=col>{word}</th>' for word in heads)}</tr>"
     return (
         f'<table class="record"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        f"<h3>The same run in a terminal</h3><pre><code>{escape(part.command)}</code></pre>"
-        f"<h3>The same run from Python, through this app</h3><pre><code>{escape(part.snippet)}</code></pre>"
+        f"<h3>The same run in a terminal</h3>{_code(part.command)}<h3>The same run from Python, through this app</h3>{_code(part.snippet)}"
     )
+
+
+def _code(lines: str) -> str:
+    """A block of code and a button that copies it; the page's script fills in its own address."""
+    shown = escape(lines, quote=False).replace(ADDRESS, f'<span class="address">{ADDRESS}</span>')
+    return f'<div class="code"><pre><code>{shown}</code></pre><button type="button" class="copy-code">Copy</button></div>'
 
 
 def _memory(row: StageRow) -> str:
