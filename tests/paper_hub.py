@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from paper_models import save_moseg, save_tapir, tiny_depth, tiny_dino, tiny_edgetam, tiny_sam2
+from paper_models import save_edgetam, save_moseg, save_tapir, tiny_depth, tiny_dino, tiny_sam2
 
 from segmo.zoo.registry import ModelSpec, find
 
@@ -37,7 +37,7 @@ def _sam2(folder: Path, spec: ModelSpec) -> None:
 
 
 def _edgetam(folder: Path, spec: ModelSpec) -> None:
-    tiny_edgetam().save_pretrained(folder)
+    save_edgetam(folder)
 
 
 SAVERS: dict[str, Callable[[Path, ModelSpec], None]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,6 @@ from transformers import (
     DepthAnythingForDepthEstimation,
     Dinov2Config,
     Dinov2Model,
-    EdgeTamVideoConfig,
-    EdgeTamVideoModel,
     Sam2VideoConfig,
     Sam2VideoModel,
 )
@@ -82,6 +81,7 @@ def tiny_sam2(seed: int = 0) -> Any:
     """SAM 2.1 for images of 64 pixels."""
     torch.manual_seed(seed)
     config = Sam2VideoConfig(
+        vision_config=_hiera(),
         **_segmenter(),
         memory_attention_num_layers=1,
         memory_attention_feed_forward_hidden_size=64,
@@ -92,25 +92,64 @@ def tiny_sam2(seed: int = 0) -> Any:
     return _spread(Sam2VideoModel(config))
 
 
+EDGETAM_ENCODER = {
+    "model_type": "timm_wrapper",
+    "architecture": "repvit_m1",
+    "model_args": {"features_only": True, "in_chans": 3, "out_indices": [0, 1, 2, 3]},
+    "num_classes": 1000,
+}
+"""How EdgeTAM's published configuration names its encoder."""
+
+
 def tiny_edgetam(seed: int = 0) -> Any:
-    """EdgeTAM for images of 64 pixels, behind the encoder of SAM 2: its own comes from another library."""
+    """EdgeTAM for images of 64 pixels; its encoder is of the published size."""
+    from segmo.networks.sam2_video import EdgeTamConfig, EdgeTamVideo
+
     torch.manual_seed(seed)
-    config = EdgeTamVideoConfig(
+    vision = {
+        "model_type": "edgetam_vision_model",
+        "backbone_config": EDGETAM_ENCODER,
+        "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        "fpn_hidden_size": 128,
+    }
+    config = {
+        "vision_config": vision,
         **_segmenter(),
-        memory_attention_num_layers=1,
-        memory_attention_mlp_hidden_size=64,
-        memory_attention_rope_k_sizes=[4, 4],
-        memory_fuser_intermediate_dim=64,
-        memory_fuser_embed_dim=128,
-        mask_downsampler_embed_dim=128,
-        perceiver_resampler_num_latents=16,
-        perceiver_resampler_num_latents_2d=16,
-    )
-    return _spread(EdgeTamVideoModel(config))
+        "memory_attention_num_layers": 1,
+        "memory_attention_mlp_hidden_size": 64,
+        "memory_attention_rope_k_sizes": [4, 4],
+        "memory_fuser_intermediate_dim": 64,
+        "memory_fuser_embed_dim": 128,
+        "mask_downsampler_embed_dim": 128,
+        "perceiver_resampler_num_latents": 16,
+        "perceiver_resampler_num_latents_2d": 16,
+    }
+    model = _spread(EdgeTamVideo(EdgeTamConfig.from_dict(config)))
+    return with_norms(model, model.vision_encoder, torch.randn(4, 3, 64, 64))
 
 
-def _segmenter() -> dict[str, Any]:
-    """What the configurations of SAM 2 and EdgeTAM share."""
+def with_norms(model: Any, network: torch.nn.Module, images: torch.Tensor) -> Any:
+    """A model whose batch normalisations have seen images, as after training: with random weights numbers explode otherwise."""
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None  # the mean of all batches: there is one
+    network.train()
+    with torch.no_grad():
+        network(images)
+    return model.eval()
+
+
+def save_edgetam(folder: Path) -> Path:
+    """EdgeTAM as published: its configuration names the encoder of another library."""
+    tiny_edgetam().save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["backbone_config"] = EDGETAM_ENCODER
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def _hiera() -> dict[str, Any]:
+    """The encoder of SAM 2."""
     backbone = {
         "model_type": "sam2_hiera_det_model",
         "image_size": [64, 64],
@@ -121,15 +160,18 @@ def _segmenter() -> dict[str, Any]:
         "window_size_per_stage": [4, 4, 4, 2],
         "global_attention_blocks": [3],
     }
-    vision = {
+    return {
         "model_type": "sam2_vision_model",
         "backbone_config": backbone,
         "backbone_channel_list": [128, 64, 32, 16],
         "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
         "fpn_hidden_size": 128,
     }
+
+
+def _segmenter() -> dict[str, Any]:
+    """What the configurations of SAM 2 and EdgeTAM share."""
     return {
-        "vision_config": vision,
         "prompt_encoder_config": {"image_size": 64, "hidden_size": 128},
         "mask_decoder_config": {"hidden_size": 128, "mlp_dim": 64, "num_attention_heads": 2, "iou_head_hidden_dim": 64},
         "image_size": 64,

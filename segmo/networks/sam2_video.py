@@ -13,7 +13,6 @@ its prompted frames and the few latest ones that the network looks at, so that m
 
 from __future__ import annotations
 
-import importlib.util
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from transformers import EdgeTamVideoModel, Sam2VideoModel
+from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-from segmo.errors import SettingsError
 from segmo.geometry import resample_image, resize_logits
 from segmo.networks.precision import reduced
+from segmo.networks.repvit import with_own_encoder
 from segmo.networks.weights import load_published
 from segmo.types import Bool, UInt8
 
@@ -62,8 +61,19 @@ class Sam2Video(Sam2VideoModel):  # type: ignore[no-untyped-call]
         return super()._run_single_frame_inference(**with_earlier_mask(inference_session, arguments))
 
 
+class EdgeTamConfig(EdgeTamVideoConfig):  # type: ignore[no-untyped-call]
+    """EdgeTAM's configuration as published, but for its encoder, which would need another library."""
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **options: Any) -> EdgeTamConfig:
+        """The configuration from what `config.json` holds."""
+        return super().from_dict(with_own_encoder(config_dict), **options)
+
+
 class EdgeTamVideo(EdgeTamVideoModel):  # type: ignore[no-untyped-call]
     """EdgeTAM."""
+
+    config_class = EdgeTamConfig
 
     def _run_single_frame_inference(self, inference_session: Any, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
         return super()._run_single_frame_inference(**with_earlier_mask(inference_session, arguments))
@@ -79,17 +89,14 @@ def load_sam2(folder: Path) -> Sam2Video:
 
 
 def load_edgetam(folder: Path) -> EdgeTamVideo:
-    """EdgeTAM from a folder of the hub. The published encoder is one of the library timm, which brings torchvision.
+    """EdgeTAM from a folder of the hub, with its encoder made fast for use.
 
     Raises:
-        SettingsError: that library is not there.
         WeightsError: the folder does not hold the model.
     """
-    config = folder / "config.json"
-    if config.exists() and "timm_wrapper" in config.read_text(encoding="utf-8") and importlib.util.find_spec("timm") is None:
-        what = "The encoder of EdgeTAM comes from the package timm, which is not installed"
-        raise SettingsError(f"{what}. Install it with: pip install timm. Or choose the masks model sam2.1-tiny.")
-    return load_published(EdgeTamVideo, folder, "EdgeTAM")
+    network: EdgeTamVideo = load_published(EdgeTamVideo, folder, "EdgeTAM")
+    network.vision_encoder.backbone.timm_model.fused()
+    return network
 
 
 class FrameFeatures:

@@ -11,7 +11,7 @@ from paper_hub import publish
 from PIL import Image
 
 from segmo.cli.main import main
-from segmo.zoo.presets import PAPER, specs_of
+from segmo.zoo.presets import PAPER, PAPER_FAST, specs_of
 
 STAGES = ("frames", "depth", "tracks", "features", "motion", "masks")
 SMALL = ["--max-frames", "4", "--max-side", "16", "--stride", "2", "--device", "cpu", "--json", "--always-moves"]
@@ -56,6 +56,17 @@ def test_a_clip_goes_through_every_published_model_and_the_second_time_through_n
 
     code, told, _ = run(capsys, clip, tmp_path / "again", "--preset", "paper")
     assert code == 0 and {line["status"] for line in told if line.get("stage") in STAGES} == {"cached"}
+
+
+def test_edgetam_takes_the_place_of_the_masks_model_of_the_fast_preset(hub, shared, tmp_path, capsys):
+    models = {spec.role: spec.name for spec in specs_of(PAPER_FAST)} | {"masks": "edgetam"}
+    publish(hub, models.items())
+    code, _, _ = run(capsys, shared / "clips" / "cat.mp4", tmp_path / "out", "--preset", "paper-fast", "--masks-model", "edgetam")
+    record = json.loads((tmp_path / "out" / "cat" / "run.json").read_text())
+    identities = {stage["stage"]: stage["model"] for stage in record["stages"]}
+    assert code == 0 and all(identities[role].startswith(f"{models[role]}-") for role in STAGES[1:])
+    masks = sorted((tmp_path / "out" / "cat" / "masks").iterdir())
+    assert [shape_of(path) for path in masks] == [((368, 480), "P")] * 4
 
 
 def test_without_weights_the_run_ends_early_and_says_how_to_get_them(hub, shared, tmp_path, capsys):

@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from paper_models import moving_square, tiny_edgetam, tiny_sam2
+from paper_models import moving_square, save_edgetam, tiny_sam2
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
-from segmo.errors import SettingsError, WeightsError
+from segmo.errors import WeightsError
 from segmo.networks.sam2_video import FILLED, VideoSegmenter, fill_holes, load_edgetam, load_sam2
 
 HERE = np.array([[20, 30]], np.float32)
 THERE = np.array([[70, 50]], np.float32)
-KINDS = {"SAM 2": (tiny_sam2, load_sam2), "EdgeTAM": (tiny_edgetam, load_edgetam)}
+KINDS = {"SAM 2": (lambda folder: tiny_sam2().save_pretrained(folder), load_sam2), "EdgeTAM": (save_edgetam, load_edgetam)}
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def network(request, tmp_path_factory):
-    make, load = KINDS[request.param]
+    save, load = KINDS[request.param]
     folder = tmp_path_factory.mktemp("published")
-    make().save_pretrained(folder)
+    save(folder)
     return load(folder)
 
 
@@ -128,8 +128,8 @@ def test_a_folder_without_the_weights_is_refused(tmp_path, load):
         load(tmp_path)
 
 
-def test_the_library_that_edgetams_own_encoder_needs_is_named(tmp_path, monkeypatch):
-    (tmp_path / "config.json").write_text('{"vision_config": {"backbone_config": {"model_type": "timm_wrapper"}}}')
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match="pip install timm"):
+def test_an_edgetam_with_another_encoder_is_refused(tmp_path):
+    config = save_edgetam(tmp_path) / "config.json"
+    config.write_text(config.read_text().replace("repvit_m1", "repvit_m3"))
+    with pytest.raises(WeightsError, match="its encoder is 'repvit_m3', not repvit_m1"):
         load_edgetam(tmp_path)

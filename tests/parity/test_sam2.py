@@ -6,7 +6,6 @@ Meta's package lives in an environment of its own, whose Python the variable SEG
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -134,15 +133,6 @@ def random_clip() -> np.ndarray:
         frames[t] = scene[: HW[0], t : t + HW[1]]
         frames[t, 20:56, 2 * t + 10 : 2 * t + 46] = patch
     return frames
-
-
-@pytest.fixture(scope="module")
-def meta_python() -> str:
-    python = os.environ.get("SEGMO_META_PYTHON", "")
-    if not python:
-        assert os.environ.get("CI") != "true", "SEGMO_META_PYTHON names no Python with Meta's sam2, and CI must compare with it."
-        pytest.skip("SEGMO_META_PYTHON names no Python with Meta's sam2")
-    return python
 
 
 @pytest.mark.parametrize("name", CONFIGS)
