@@ -8,12 +8,15 @@ import re
 import resource
 import sys
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segmo.errors import DeviceError, SettingsError
 
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What networks can compute in."""
 _LOOK_S = 0.02
 _NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -25,11 +28,15 @@ class Device:
     name: str
     """As torch spells it: `cpu`, `cuda:0`, `mps`."""
     precision: str
-    """`float32`, `bfloat16` or `float16`: what networks compute in."""
+    """One of `PRECISIONS`: what networks compute in."""
     memory_bytes: int
     """Memory that is free there at present."""
     reason: str
     """Why this one, as a sentence for the user."""
+
+    def precision_among(self, precisions: Collection[str]) -> str:
+        """What a network computes in that only these suit: the device's own, or else float32."""
+        return self.precision if self.precision in precisions else "float32"
 
 
 def pick_device(requested: str = "auto", *, gpu_helps: bool = True) -> Device:

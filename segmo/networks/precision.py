@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 
 import torch
 
-from segmo.device import pick_device
+from segmo.device import PRECISIONS, pick_device
 
 
-def place(device: str) -> tuple[torch.device, torch.dtype]:
-    """The device of that name (as `pick_device` takes it), and what networks compute in there: float32 on a processor.
+def place(device: str, precisions: Collection[str] = PRECISIONS) -> tuple[torch.device, torch.dtype]:
+    """The device of that name, and what a network computes in there.
+
+    Args:
+        device: as `pick_device` takes it.
+        precisions: those that suit the network; float32 does where the device would take another.
 
     Raises:
         DeviceError: it is not there.
     """
     picked = pick_device(device)
-    return torch.device(picked.name), getattr(torch, picked.precision)
+    return torch.device(picked.name), getattr(torch, picked.precision_among(precisions))
 
 
 def reduced(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:

@@ -53,6 +53,7 @@ class Sam2MetaMasks:
     identity = "sam2-meta"
     needs_flow = False
     uses_gpu = True
+    precisions = ("float32",)
 
     def __init__(self, predictor: Any) -> None:
         self._predictor = predictor

@@ -34,11 +34,12 @@ class PaperMotion:
 
     identity = "moseg"
     needs_flow = False
+    precisions = ("float32",)  # sines of 512 radians need it, and the network is small
 
     def __init__(self, network: MotionNet, device: str) -> None:
         from segmo.networks.precision import place
 
-        self._device, _ = place(device)  # float32 everywhere: sines of 512 radians need it, and the network is small
+        self._device, _ = place(device)
         self._network = network.to(self._device)
 
     @classmethod

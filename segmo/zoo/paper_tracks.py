@@ -82,6 +82,7 @@ class CoTracker:
 
     identity = "cotracker3"
     needs_flow = False
+    precisions = ("float32",)
 
     def __init__(self, predictor: Any, device: str) -> None:
         from segmo.networks.precision import place

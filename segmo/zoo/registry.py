@@ -3,8 +3,8 @@
 An adapter is a class that follows the Protocol of its role in `segmo/stages`. One without weights is made without arguments and has an
 `identity`. One with weights has a class method `load(path: Path, device: str)`, where `path` is the file of the weights if there
 is only one, else the folder that holds all of them, and `device` is as torch spells it; the `ModelStore` sets the `identity` of what it
-returns. Both may have the class attributes `needs_flow` (False if absent) and `version` (1 if absent; raise it when the
-answers change).
+returns. Both may have the class attributes `needs_flow` (False if absent) and `version` (1 if absent; raise it when the answers
+change). One with weights may have `precisions`, what it computes in where the device does; all of `segmo.device.PRECISIONS` if absent.
 """
 
 from __future__ import annotations

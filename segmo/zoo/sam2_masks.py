@@ -20,14 +20,12 @@ class Sam2Masks:
     identity = "sam2"
     needs_flow = False
     uses_gpu = True
+    precisions = ("float32", "bfloat16")  # float16 has too little range for its memory
 
     def __init__(self, network: Sam2Video | EdgeTamVideo, device: str) -> None:
-        import torch
-
         from segmo.networks.precision import place
 
-        self._device, precision = place(device)
-        self._precision = precision if precision == torch.bfloat16 else torch.float32  # float16 has too little range for its memory
+        self._device, self._precision = place(device, self.precisions)
         self._network = network.to(self._device)  # type: ignore[arg-type]
 
     @classmethod
@@ -58,7 +56,6 @@ class EdgeTamMasks(Sam2Masks):
         """The model from a folder of the hub.
 
         Raises:
-            SettingsError: the package timm, from which its encoder comes, is not installed.
             WeightsError: the folder does not hold it.
         """
         from segmo.networks.sam2_video import load_edgetam

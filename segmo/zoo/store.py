@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
-from segmo.device import Device, has_cuda, pick_device
+from segmo.device import PRECISIONS, Device, has_cuda, pick_device
 from segmo.errors import SettingsError
 from segmo.types import Steps, finish
 from segmo.zoo import download
@@ -35,7 +35,7 @@ class ModelStore:
         """
         Args:
             device: where models with weights compute: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
-            budget_bytes: memory that models may take together; None: what is free there when the first is loaded, less a reserve.
+            budget_bytes: memory that models may take together; None: what is free there when the store first looks, less a reserve.
         """
         self._requested, self._budget = device, budget_bytes
         self._device: Device | None = None
@@ -48,17 +48,20 @@ class ModelStore:
         return tuple(f"{role}/{name}" for role, name in self._models)
 
     def identity(self, role: str, name: str) -> str:
-        """What names a model's weights and version in cache keys; known without loading the model.
+        """What names a model's weights, version and reduced precision in cache keys; known without loading the model.
 
         Raises:
             WeightsError: a folder stands for the hub, and the weights are not in it.
+            DeviceError: the device asked for is not there.
         """
         spec, adapter = find(role, name), _adapter(role, name)
         if spec.weights is None:
             return str(adapter.identity)
         if download.content_unknown(spec.weights):
             finish(download.fetch(spec))
-        return f"{name}-{getattr(adapter, 'version', 1)}-{download.fingerprint(spec.weights)[:16]}"
+        identity = f"{name}-{getattr(adapter, 'version', 1)}-{download.fingerprint(spec.weights)[:16]}"
+        precision = self._own_device().precision_among(getattr(adapter, "precisions", PRECISIONS))
+        return identity if precision == "float32" else f"{identity}-{precision}"
 
     def needs_flow(self, role: str, name: str) -> bool:
         """Whether a model reads optical flow; known without loading it."""
@@ -110,12 +113,16 @@ class ModelStore:
         if spec.package and importlib.util.find_spec(spec.package) is None:
             raise SettingsError(f"The {spec.role} model {spec.name} needs the package {spec.package}. Install it with: {spec.install}")
         path = finish(download.fetch(spec))
-        if self._device is None:
-            self._device = pick_device(self._requested)
-        self._make_room(spec, self._device)
-        model = adapter.load(path, self._device.name)
+        device = self._own_device()
+        self._make_room(spec, device)
+        model = adapter.load(path, device.name)
         model.identity = self.identity(spec.role, spec.name)
         return model
+
+    def _own_device(self) -> Device:
+        if self._device is None:
+            self._device = pick_device(self._requested)
+        return self._device
 
     def _make_room(self, spec: ModelSpec, device: Device) -> None:
         """Free the least recently used models until the next one fits."""

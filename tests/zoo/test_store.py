@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from segmo.device import Device
 from segmo.errors import DeviceError, SettingsError, WeightsError
 from segmo.types import finish
 from segmo.zoo import registry
@@ -74,6 +75,25 @@ def test_the_identity_is_that_of_the_weights_and_known_without_loading(big, tmp_
     (tmp_path / "hub/someone/depth/model.pt").write_bytes(b"other weights")
     monkeypatch.setenv("SEGMO_WEIGHTS", str(tmp_path / "more"))
     assert ModelStore("cpu").identity("depth", "big") != identity
+
+
+def test_what_is_computed_in_another_precision_has_another_identity(big, monkeypatch):
+    def identity(precision: str) -> str:
+        monkeypatch.setattr("segmo.zoo.store.pick_device", lambda _: Device("cuda:0", precision, 9 * GB, ""))
+        return ModelStore().identity("depth", "big")
+
+    on_processor = ModelStore("cpu").identity("depth", "big")
+    assert identity("float32") == on_processor  # where it is computed alone makes no other model
+    assert {identity("bfloat16"), identity("float16")} == {f"{on_processor}-bfloat16", f"{on_processor}-float16"}
+    big.precisions = ("float32", "bfloat16")
+    assert identity("float16") == on_processor  # what the model falls back to
+
+
+def test_lite_has_the_same_identities_whatever_the_device(monkeypatch):
+    monkeypatch.setattr("segmo.zoo.store.pick_device", lambda _: pytest.fail("no device is looked for"))
+    store = ModelStore("cuda:7")
+    for role in ("flow", "depth", "tracks", "features", "motion", "masks"):
+        assert store.identity(role, "lite").startswith(f"lite-{role}-")
 
 
 def test_without_an_own_folder_the_identity_needs_no_file(big, monkeypatch):
