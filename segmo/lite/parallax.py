@@ -8,6 +8,7 @@ and Jepson, IJCV 1992), and the best candidate is the one that leaves least.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,12 +62,7 @@ def _rotation_basis(p: Field) -> Field:
     return np.stack([np.stack([x * y, -(one + x * x), y], axis=1), np.stack([one + y * y, -x * y, -x], axis=1)], axis=1)
 
 
-def _translation_basis(p: Field) -> Field:
-    """(P, 2, 3) flow at normalised positions, at depth 1, for unit translations."""
-    zero, one = np.zeros(len(p)), np.ones(len(p))
-    return np.stack([np.stack([-one, zero, p[:, 0]], axis=1), np.stack([zero, -one, p[:, 1]], axis=1)], axis=1)
-
-
+@functools.cache
 def _half_sphere(count: int) -> Field:
     """(count, 3) directions spread evenly over the half sphere z >= 0 (Fibonacci lattice)."""
     i = np.arange(count) + 0.5
@@ -76,23 +72,36 @@ def _half_sphere(count: int) -> Field:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
 
 
-def _fit_rotations(directions: Field, p: Field, vectors: Field, prior: Field, floor: float) -> tuple[Field, Field]:
+@functools.cache
+def _scatter() -> Field:
+    """(REFINEMENTS, 3) normally distributed steps, the same every time."""
+    return np.random.default_rng(0).standard_normal((REFINEMENTS, 3))
+
+
+def _fit_rotations(directions: Field, p: Field, vectors: Field, floor: float) -> tuple[Field, Field]:
     """Robust rotation (K, 3) for each of (K, 3) translation directions, and the (K, P) flow it leaves across the epipolar lines."""
-    along = (_translation_basis(p) @ directions.T).transpose(2, 0, 1)
-    across = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    turning = _rotation_basis(p)
-    design = across[..., :1] * turning[:, 0] + across[..., 1:] * turning[:, 1]
-    target = across[..., 0] * vectors[:, 0] + across[..., 1] * vectors[:, 1]
-    weights = np.broadcast_to(prior, target.shape)
-    for _ in range(ROUNDS):
-        weighted = design * weights[..., None]
-        normal = weighted.transpose(0, 2, 1) @ design + 1e-9 * np.eye(3)
-        rotations = np.linalg.solve(normal, weighted.transpose(0, 2, 1) @ target[..., None])[..., 0]
-        residuals = target - (design @ rotations[..., None])[..., 0]
-        scale = np.maximum(1.5 * np.median(np.abs(residuals), axis=1, keepdims=True), floor)
-        weights = prior / (1 + (residuals / scale) ** 2)
-    return rotations, residuals
+    along = p.T * directions[:, 2:, None] - directions[:, :2, None]
+    along /= np.maximum(np.sqrt((along * along).sum(axis=1, keepdims=True)), 1e-9)
+    basis = np.concatenate([_rotation_basis(p), vectors[..., None]], axis=2)
+    right, down = np.ascontiguousarray(basis.transpose(1, 2, 0))
+    system = along[:, :1] * down - along[:, 1:] * right  # (K, 4, P): three columns of the design and the target, each across the lines
+    design, target = system[:, :3], system[:, 3]
+    weighted = design
+    for left in range(ROUNDS, 0, -1):
+        normal = weighted @ system.transpose(0, 2, 1)
+        rotations = np.linalg.solve(normal[..., :3] + 1e-9 * np.eye(3), normal[..., 3:])
+        residuals = target - (rotations.transpose(0, 2, 1) @ design)[:, 0]
+        if left > 1:
+            scale = np.maximum(1.5 * _medians(np.abs(residuals)), floor)
+            weighted = design / (1 + (residuals / scale[:, None]) ** 2)[:, None]
+    return rotations[..., 0], residuals
+
+
+def _medians(values: Field) -> Field:
+    """(K,) medians of (K, P) values: for some hundred values sorting takes a fifth of the time of np.median."""
+    middle = values.shape[1] // 2
+    ordered = np.sort(values, axis=1)
+    return (ordered[:, middle] + ordered[:, ~middle]) / 2
 
 
 def estimate_ego_motion(flow: Field) -> EgoMotion:
@@ -101,32 +110,32 @@ def estimate_ego_motion(flow: Field) -> EgoMotion:
     y, x = (side.ravel() for side in np.mgrid[FIT_STEP // 2 : height : FIT_STEP, FIT_STEP // 2 : width : FIT_STEP])
     p, focal = _normalised(np.stack([x, y], axis=1).astype(np.float64), (height, width))
     vectors = flow[y, x].astype(np.float64) / focal
-    prior = np.ones(len(p))
     candidates = _half_sphere(CANDIDATES)
     for every, spread in ((2, 0.2), (1, 0.06), (1, 0.0)):  # half the points, then finer around the best by the distance between candidates
-        rotations, residuals = _fit_rotations(candidates, p[::every], vectors[::every], prior[::every], 0.05 / focal)
+        rotations, residuals = _fit_rotations(candidates, p[::every], vectors[::every], 0.05 / focal)
         costs = np.minimum(np.abs(residuals) * focal, 2.0).mean(axis=1)
         winner = int(costs.argmin())
         direction, rotation, residual = candidates[winner], rotations[winner], residuals[winner]
-        around = direction + spread * np.random.default_rng(0).standard_normal((REFINEMENTS, 3))
+        around = direction + spread * _scatter()
         candidates = np.concatenate([direction[None], around / np.linalg.norm(around, axis=1, keepdims=True)])
-    along = _translation_basis(p) @ direction
-    left = vectors - _rotation_basis(p) @ rotation
-    sign = 1.0 if np.median(np.einsum("pc,pc->p", left, along)) >= 0 else -1.0
-    unexplained = np.linalg.norm(vectors - _rotation_basis(p) @ _rotation_alone(p, vectors, 0.05 / focal), axis=1)
+    along = p * direction[2] - direction[:2]
+    turning = _rotation_basis(p)
+    sign = 1.0 if np.median(((vectors - turning @ rotation) * along).sum(axis=1)) >= 0 else -1.0
+    unexplained = np.linalg.norm(vectors - turning @ _rotation_alone(turning, vectors, 0.05 / focal), axis=1)
     parallax = float(np.quantile(unexplained, 0.75)) * focal
     return EgoMotion(sign * direction, rotation, float(np.median(np.abs(residual))) * focal, parallax)
 
 
-def _rotation_alone(p: Field, vectors: Field, floor: float) -> Field:
-    """Robust rotation (3,) of a camera that does not translate."""
-    design, target = _rotation_basis(p).reshape(-1, 3), vectors.reshape(-1)
+def _rotation_alone(turning: Field, vectors: Field, floor: float) -> Field:
+    """Robust rotation (3,) of a camera that does not translate, from the (P, 2, 3) flow of unit rotations."""
+    design, target = turning.reshape(-1, 3), vectors.reshape(-1)
     weights = np.ones(len(target))
     for _ in range(2 * ROUNDS):
         normal = (design * weights[:, None]).T
         rotation = np.linalg.solve(normal @ design + 1e-9 * np.eye(3), normal @ target)
-        residual = np.linalg.norm((target - design @ rotation).reshape(-1, 2), axis=1)
-        weights = np.repeat(1 / (1 + (residual / max(1.5 * float(np.median(residual)), floor)) ** 2), 2)
+        left = (target - design @ rotation).reshape(-1, 2)
+        residual = np.sqrt((left * left).sum(axis=1))
+        weights = np.repeat(1 / (1 + (residual / max(1.5 * float(_medians(residual[None])[0]), floor)) ** 2), 2)
     return rotation
 
 
