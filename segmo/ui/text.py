@@ -105,7 +105,7 @@ CORRECT_HELP = (
     "Without a mouse, say with the two sliders where: a ring shows the place."
 )
 CORRECT_MODES = {"+": "This moves too", "-": "This does not"}
-AIM = {"correct_across": "Percent from the left", "correct_down": "Percent from the top"}
+AIM = {"correct_across": "From the left, %", "correct_down": "From the top, %"}
 AIM_ADD = "Click there"
 NO_CLICKS = "No clicks yet."
 CORRECTED_TITLE = "Corrected."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,25 @@ def test_the_keyboard_is_enough(open_page: OpenPage) -> None:
     press_until(page, "Frames")
     page.keyboard.press("Enter")
     expect(page.locator("#frames_gallery")).to_be_visible()
+
+
+def test_corrections_need_no_mouse(open_page: OpenPage) -> None:
+    page = open_page()
+    wait_for_videos(page, "#compare", 2)
+    press_until(page, "Correct by clicking")
+    page.keyboard.press("Enter")
+    expect(page.locator("#correct-note")).to_contain_text("No clicks yet", timeout=20_000)
+    across = page.locator("#correct-across input[type=range]")
+    assert page.get_by_label("From the left, %").count() and page.get_by_label("From the top, %").count()
+    across.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    expect(across).to_have_value("52")
+    press_until(page, "Click there")
+    page.keyboard.press("Enter")
+    expect(page.locator("#correct-note")).to_contain_text("1 click, 1 on this frame", timeout=20_000)
+    page.get_by_role("button", name="Advanced").click()
+    expect(page.get_by_label("Corrections")).to_have_value(re.compile(r"^\d+,0\.52,0\.5,\+$"))
 
 
 def test_players_are_compared_by_keyboard(open_page: OpenPage) -> None:

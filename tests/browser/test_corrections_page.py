@@ -79,6 +79,23 @@ def check_choice_of_files(page: Page, folder: Path) -> None:
         assert {name.partition("/")[0] for name in archive.namelist()} == {"masks", "run.json", "tracks.csv"}
 
 
+def test_the_zip_of_an_example_holds_what_is_chosen(open_page: OpenPage, tmp_path: Path) -> None:
+    """Of what it is shipped with; nothing is computed for that."""
+    page = open_page()
+    open_tab(page, TABS["files"])
+    expect(page.get_by_label("Alpha video")).not_to_be_checked()
+    for name in ("Overlay video", "Masks (palette PNG)"):
+        page.get_by_label(name).uncheck()
+    expect(page.locator("#files")).to_contain_text("objects", timeout=SLOW_MS)
+    expect(page.locator("#archive")).to_be_enabled(timeout=SLOW_MS)
+    with page.expect_download() as waiting:
+        page.locator("#archive").click()
+    assert waiting.value.suggested_filename == "segmo-objects-run.zip"
+    waiting.value.save_as(tmp_path / "chosen.zip")
+    with zipfile.ZipFile(tmp_path / "chosen.zip") as archive:
+        assert set(archive.namelist()) == {"objects.json", "run.json"}
+
+
 def test_a_recording_from_the_webcam_is_a_clip(open_page: OpenPage) -> None:
     page = open_page()
     page.context.grant_permissions(["camera"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import running_app
@@ -56,6 +57,28 @@ def test_settings_of_the_shown_result_come_back(open_page: OpenPage) -> None:
     set_number(page, "Maximum frames", 33)
     page.locator("#use-settings").click()
     expect(page.locator("#settings").get_by_label("Maximum frames").first).to_have_value("0")
+
+
+def test_the_commands_of_a_result_are_copied_as_they_run(open_page: OpenPage, server: Any) -> None:
+    page = open_page()
+    open_tab(page, TABS["run"])
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copied = []
+    for button in page.locator("#record .copy-code").all():
+        button.click()
+        expect(button).to_have_text("Copied")
+        copied.append(page.evaluate("() => navigator.clipboard.readText()"))
+    assert copied[0] == "python -m segmo run examples/two_crossing.mp4 --preset lite"
+    assert f'client = Client("{server.url}")' in copied[1] and 'handle_file("examples/two_crossing.mp4")' in copied[1]
+    compile(copied[1], "snippet", "exec")
+
+
+def test_an_unapplied_change_of_the_list_can_be_seen(open_page: OpenPage) -> None:
+    page = open_page()
+    button = page.locator("#apply-objects")
+    plain = button.evaluate("(b) => getComputedStyle(b).backgroundColor")
+    page.locator("#objects .object-on").first.uncheck()
+    expect(button).not_to_have_css("background-color", plain)
 
 
 def test_an_object_is_renamed_and_switched_off(open_page: OpenPage, shared: Path) -> None:
