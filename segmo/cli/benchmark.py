@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segmo.cli.options import add_setting_flags, settings_from
+from segmo.cli.options import add_setting_flags, add_weights_flag, settings_from
 
 if TYPE_CHECKING:
     from segmo.evaluation.benchmark import Benchmark
@@ -27,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="print JSON lines on standard output, and nothing else there")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
     add_setting_flags(parser)
+    add_weights_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device, gpu_helps=uses_weights(settings))
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
         report.say(f"{reason} {device.reason}".strip())
-        steps = run_benchmark(args.davis, args.out, settings, sequences=args.sequences, cache=cache, store=ModelStore(args.device))
+        store = ModelStore(args.device, motion_weights=args.motion_weights)
+        steps = run_benchmark(args.davis, args.out, settings, sequences=args.sequences, cache=cache, store=store)
         benchmark = drain(steps, lambda event: report.event(*event))
     if args.json:
         print(json.dumps({"status": "finished", "out": str(args.out), **benchmark.to_dict()}))

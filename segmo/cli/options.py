@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from segmo.errors import SettingsError
@@ -25,6 +26,16 @@ def add_setting_flags(parser: argparse.ArgumentParser, only: Collection[str] = (
     if not only:
         _add_clicks(group)
     group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
+
+
+def add_weights_flag(parser: argparse.ArgumentParser) -> None:
+    """Add `--motion-weights`: it belongs to this machine, as `--device` does, and is no setting."""
+    parser.add_argument(
+        "--motion-weights",
+        type=Path,
+        metavar="FILE",
+        help="weights that you trained, in place of those of the motion model: best.safetensors of `segmo train`, or a .pth of `convert`",
+    )
 
 
 def _add_clicks(group: argparse._ArgumentGroup) -> None:

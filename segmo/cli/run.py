@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from segmo.cli.options import add_setting_flags, gave_preset, settings_from
+from segmo.cli.options import add_setting_flags, add_weights_flag, gave_preset, settings_from
 
 if TYPE_CHECKING:
     from segmo.cache import StageCache
@@ -35,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="print JSON lines on standard output, and nothing else there")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     add_setting_flags(parser)
+    add_weights_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     with reporter(as_json=args.json, quiet=args.quiet) as report, StageCache() as cache:
         device = pick_device(args.device, gpu_helps=uses_weights(settings))
         report.say(f"{reason} {device.reason}".strip())
-        store = ModelStore(args.device)
+        store = ModelStore(args.device, motion_weights=args.motion_weights)
         for clip in dict.fromkeys(Path(os.path.abspath(path)) for path in args.clips):  # a link keeps its own name
             folder = output_folder(args.out, clip, taken)
             taken.add(folder)

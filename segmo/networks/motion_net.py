@@ -10,6 +10,7 @@ The weights depend on some odd behaviour, which is kept on purpose and marked "Q
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segmo.networks.weights import load_into
+from segmo.errors import WeightsError
+from segmo.networks.weights import fill, load_into, read_tensors
 
 FREQUENCIES = 10
 CHANNELS = 2 * (2 + 4 * FREQUENCIES) + 4
@@ -27,6 +29,12 @@ DESCRIPTOR = 768
 """Length of a track's descriptor: the keys of DINOv2 base."""
 HIDDEN = 1e4
 """Taken off the score of a hidden position; its exponential is 0, and float16 holds it."""
+STATE = "model_state_dict"
+"""Where the published file holds the weights."""
+CONFIG_NOTE = "motion_net"
+"""Note of a file of trained weights with the network's configuration as JSON."""
+PARTS = ("average.", "model.")
+"""What the weights' names begin with in a checkpoint; the average is what a run keeps where it makes one."""
 
 
 @dataclass(frozen=True)
@@ -375,6 +383,7 @@ class MotionNet(nn.Module):
 
     def __init__(self, config: MotionNetConfig = PAPER) -> None:
         super().__init__()
+        self.config = config
         self.decoder = TrackClassifier(config)
         self.joint_encoder = TrajectoryEncoder(config)
 
@@ -393,9 +402,32 @@ class MotionNet(nn.Module):
 
 
 def load_motion_net(path: Path) -> MotionNet:
-    """The network with the weights of `moseg.pth`, on the processor and ready to judge.
+    """The network with the weights of `moseg.pth` or of a training (`.safetensors`), on the processor and ready to judge.
 
     Raises:
-        WeightsError: the file is not such a checkpoint.
+        WeightsError: the file is no such checkpoint.
     """
-    return load_into(MotionNet(), path, "model_state_dict")
+    if path.suffix == ".safetensors":
+        weights, config = read_trained(path)
+        return fill(MotionNet(config), weights, path)
+    return load_into(MotionNet(), path, STATE)
+
+
+def read_trained(path: Path) -> tuple[dict[str, Tensor], MotionNetConfig]:
+    """Weights of the motion network in a file of a training, and what network they are of.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or of another network.
+    """
+    tensors, notes = read_tensors(path)
+    if CONFIG_NOTE not in notes:
+        raise WeightsError(f"{path} holds no weights of the motion network of the paper. Give a file that its training wrote.")
+    for part in PARTS:
+        found = {name[len(part) :]: value for name, value in tensors.items() if name.startswith(part)}
+        if found:
+            tensors = found
+            break
+    try:
+        return tensors, MotionNetConfig(**json.loads(notes[CONFIG_NOTE]))
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path} is of another version of the motion network ({error}). Train again, or restore the file.") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from segmo.errors import WeightsError
@@ -29,6 +30,19 @@ def read_weights(path: Path, what: str, key: str = "") -> dict[str, Tensor]:
         return dict(content[key] if key else content)
     except Exception as error:  # a damaged file makes torch raise almost anything
         raise _unfit(path, what, error) from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and notes of a file.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}. Train again, or restore the file.") from error
 
 
 def fill(network: Network, weights: dict[str, Tensor], path: Path) -> Network:

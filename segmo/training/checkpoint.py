@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segmo import __version__
 from segmo.errors import OutputError, WeightsError
 from segmo.files import replacing
+from segmo.networks.weights import read_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +93,3 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], notes: dict[str, str])
             save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, temporary, notes)
     except SafetensorError as error:
         raise OutputError(f"{path} cannot be written: {error}. Check the folder and the free space.") from error
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and notes of a file.
-
-    Raises:
-        WeightsError: it is missing or damaged.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}. Train again, or restore the file.") from error

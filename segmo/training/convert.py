@@ -8,21 +8,14 @@ import json
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from segmo.errors import SettingsError, WeightsError
+from segmo.errors import SettingsError
 from segmo.files import write_bytes
-from segmo.networks.motion_net import PAPER, MotionNet, MotionNetConfig
+from segmo.networks.motion_net import CONFIG_NOTE, PAPER, STATE, MotionNet, read_trained
 from segmo.networks.weights import fill, read_weights
-from segmo.training.checkpoint import read_tensors, write_tensors
-from segmo.training.config import build
+from segmo.training.checkpoint import write_tensors
 
 PUBLISHED, OURS = ".pth", ".safetensors"
-STATE = "model_state_dict"
-CONFIG_NOTE = "motion_net"
-"""Note of a file of weights with the network's configuration as JSON."""
-PARTS = ("average.", "model.")
-"""What the weights' names begin with in a checkpoint; the average is what a run keeps where it makes one."""
 
 
 def convert(source: Path, target: Path) -> int:
@@ -50,20 +43,3 @@ def convert(source: Path, target: Path) -> int:
         torch.save({STATE: network.state_dict()}, buffer)
         write_bytes(target, buffer.getvalue())
     return sum(value.numel() for value in network.state_dict().values())
-
-
-def read_trained(path: Path) -> tuple[dict[str, Tensor], MotionNetConfig]:
-    """Weights of the motion network in a file of a run, and what network they are of.
-
-    Raises:
-        WeightsError: the file is missing or damaged, or of another network.
-    """
-    tensors, notes = read_tensors(path)
-    if CONFIG_NOTE not in notes:
-        raise WeightsError(f"{path} holds no weights of the motion network of the paper. Give a file that its training wrote.")
-    for part in PARTS:
-        found = {name[len(part) :]: value for name, value in tensors.items() if name.startswith(part)}
-        if found:
-            tensors = found
-            break
-    return tensors, build(MotionNetConfig, json.loads(notes[CONFIG_NOTE]), str(path))

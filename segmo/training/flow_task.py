@@ -15,13 +15,14 @@ from segmo.errors import WeightsError
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.flow_net import FlowNet
+from segmo.networks.weights import read_tensors
 from segmo.training.arguments import TrainArguments
 from segmo.training.batches import Batch, Scenes, make_batch
-from segmo.training.checkpoint import read_tensors
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import render_shards, shard_paths
 from segmo.training.task import Judgement, Task
 from segmo.types import Steps
+from segmo.zoo.lite_motion import WIDTHS_NOTE
 
 log = logging.getLogger(__name__)
 
@@ -107,4 +108,4 @@ class FlowTask(Task[Batch]):
 
     def notes(self) -> dict[str, str]:
         """The widths."""
-        return {"widths": json.dumps(self.arguments.widths)}
+        return {WIDTHS_NOTE: json.dumps(self.arguments.widths)}

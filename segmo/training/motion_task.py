@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from segmo.errors import DataError
 from segmo.evaluation.track_scores import label_iou, precision_recall_curve, roc_curve
-from segmo.networks.motion_net import MotionNet, encode_looked_up
+from segmo.networks.motion_net import CONFIG_NOTE, MotionNet, encode_looked_up
 from segmo.training.arguments import MotionArguments
 from segmo.training.clips import Clips, ClipSample, describe
-from segmo.training.convert import CONFIG_NOTE
 from segmo.training.simulated import render_layout
 from segmo.training.task import Judgement, Task
 from segmo.types import Bool, Steps

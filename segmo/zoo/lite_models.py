@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,8 +126,17 @@ class LiteMotion:
     identity = f"lite-motion-9-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
-    def __init__(self) -> None:
-        self._network: FlowNet | None = None  # loaded for evidence only: a decision at another threshold needs no weights
+    def __init__(self, network: FlowNet | None = None) -> None:
+        self._network = network  # ours is loaded for evidence only: a decision at another threshold needs no weights
+
+    @classmethod
+    def load(cls, path: Path, device: str) -> LiteMotion:
+        """The model with weights from another training; it works on the processor whatever the device.
+
+        Raises:
+            WeightsError: they do not fit.
+        """
+        return cls(load_flow_net(path, sha256=""))
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""

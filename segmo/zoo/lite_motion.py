@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from segmo.networks.flow_net import FlowNet
 
 WEIGHTS = Path(__file__).parent / "weights" / LITE_MOTION.filename
+WIDTHS_NOTE = "widths"
+"""Note of a file of weights with the network's widths as JSON."""
 BATCH = 8  # frames at once: more does not make the processor faster
 
 
@@ -39,7 +41,7 @@ def load_flow_net(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> Flo
     try:
         content = path.read_bytes()
         with safe_open(path, "pt") as file:
-            widths = json.loads((file.metadata() or {})["widths"])
+            widths = json.loads((file.metadata() or {})[WIDTHS_NOTE])
         tensors = {name: value.float() for name, value in load(content).items()}
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(f"The weights {path} cannot be read: {error!r}. Restore the file from the repository.") from error

@@ -44,7 +44,7 @@ class PaperMotion:
 
     @classmethod
     def load(cls, path: Path, device: str) -> PaperMotion:
-        """The model from `moseg.pth`.
+        """The model from `moseg.pth`, or from a file of a training.
 
         Raises:
             WeightsError: the file is something else.
@@ -63,7 +63,7 @@ class PaperMotion:
 
         tracks = inputs.tracks
         kept, visible = seen_tracks(tracks.visible, np.asarray(tracks.confidence))
-        looks = track_descriptors(tracks, inputs.features, kept)
+        looks = track_descriptors(tracks, inputs.features, kept, self._network.config.descriptor_length)
         depth = torch.from_numpy(_network_depth(inputs.depth.inverse_depth))[None].to(self._device)
         probability = np.zeros(len(tracks), np.float32)
         groups = max(-(-len(kept) // TOGETHER), 1)
@@ -90,7 +90,8 @@ class PaperMotion:
         xy = there(normalised_positions(tracks.positions_xy[chosen], tracks.frame_hw).transpose(2, 0, 1))
         hidden = there(~visible)
         with torch.inference_mode():
-            encoded = encode_tracks(xy, hidden, there(tracks.visibility[chosen]), there(tracks.confidence[chosen]), depth)
+            certainty = there(tracks.visibility[chosen]), there(tracks.confidence[chosen])
+            encoded = encode_tracks(xy, hidden, *certainty, depth, self._network.config)
             logits = self._network(encoded, hidden, there(looks))
         return np.asarray(torch.sigmoid(logits)[0].cpu().numpy(), np.float32)
 
@@ -104,18 +105,16 @@ class PaperMotion:
         return MotionLabels(evidence, moving, used)
 
 
-def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int) -> npt.NDArray[np.float32]:
-    """(M, 768) what the chosen tracks look like: the cell under each on its query frame.
+def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int, length: int) -> npt.NDArray[np.float32]:
+    """(M, length) what the chosen tracks look like: the cell under each on its query frame.
 
     Raises:
         SettingsError: the features have another length than the network reads.
     """
-    from segmo.networks.motion_net import DESCRIPTOR
-
-    if features.features.shape[-1] != DESCRIPTOR:
+    if features.features.shape[-1] != length:
         raise SettingsError(
-            f"The paper's motion network reads features of {DESCRIPTOR} numbers, and these have {features.features.shape[-1]}. "
-            "Choose the features model dinov2-base."
+            f"The motion network reads features of {length} numbers, and these have {features.features.shape[-1]}. "
+            "Choose the features model that it was trained with; that of the published weights is dinov2-base."
         )
     query = tracks.query_frames[chosen]
     rows, columns = feature_cells(tracks.positions_xy[chosen, query], tracks.frame_hw, features.features.shape[1:3])

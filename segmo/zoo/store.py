@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from segmo.device import PRECISIONS, Device, has_cuda, pick_device
@@ -19,6 +20,7 @@ from segmo.types import Steps, finish
 from segmo.zoo import download
 from segmo.zoo.presets import LITE, PAPER, specs_of
 from segmo.zoo.registry import ModelSpec, find
+from segmo.zoo.trained import TrainedWeights
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +33,17 @@ class ModelStore:
     A model that is freed while another thread works with it keeps its memory until that work is done.
     """
 
-    def __init__(self, device: str = "auto", budget_bytes: int | None = None) -> None:
+    def __init__(self, device: str = "auto", budget_bytes: int | None = None, motion_weights: Path | None = None) -> None:
         """
         Args:
             device: where models with weights compute: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
             budget_bytes: memory that models may take together; None: what is free there when the store first looks, less a reserve.
+            motion_weights: a file that `segmo train` wrote, to be used by the motion model that it is for.
+
+        Raises:
+            WeightsError: that file holds no weights of a motion network.
         """
+        self._trained = TrainedWeights.of(motion_weights) if motion_weights else None
         self._requested, self._budget = device, budget_bytes
         self._device: Device | None = None
         self._models: OrderedDict[tuple[str, str], Any] = OrderedDict()  # the least recently used first
@@ -53,13 +60,16 @@ class ModelStore:
         Raises:
             WeightsError: a folder stands for the hub, and the weights are not in it.
             DeviceError: the device asked for is not there.
+            SettingsError: the weights that the user trained are for another model of this role.
         """
         spec, adapter = find(role, name), _adapter(role, name)
+        trained = self._trained_for(spec)
         if spec.weights is None:
-            return str(adapter.identity)
-        if download.content_unknown(spec.weights):
+            return f"{adapter.identity}-{trained.sha256[:16]}" if trained else str(adapter.identity)
+        if not trained and download.content_unknown(spec.weights):
             finish(download.fetch(spec))
-        identity = f"{name}-{getattr(adapter, 'version', 1)}-{download.fingerprint(spec.weights)[:16]}"
+        content = trained.sha256 if trained else download.fingerprint(spec.weights)
+        identity = f"{name}-{getattr(adapter, 'version', 1)}-{content[:16]}"
         precision = self._own_device().precision_among(getattr(adapter, "precisions", PRECISIONS))
         return identity if precision == "float32" else f"{identity}-{precision}"
 
@@ -78,7 +88,7 @@ class ModelStore:
             WeightsError: they cannot be fetched.
         """
         specs = [find(role, name) for role, name in models]
-        absent = [spec for spec in specs if spec.weights and download.state(spec.weights) != "ready"]
+        absent = [spec for spec in specs if spec.weights and not self._trained_for(spec) and download.state(spec.weights) != "ready"]
         sizes = [max(spec.weights.size_bytes, 1) for spec in absent if spec.weights]
         for index, spec in enumerate(absent):
             for fraction in download.fetch(spec):
@@ -107,17 +117,27 @@ class ModelStore:
             _release()
 
     def _load(self, spec: ModelSpec) -> Any:
-        adapter = _adapter(spec.role, spec.name)
-        if spec.weights is None:
+        adapter, trained = _adapter(spec.role, spec.name), self._trained_for(spec)
+        if spec.weights is None and not trained:
             return adapter()
         if spec.package and importlib.util.find_spec(spec.package) is None:
             raise SettingsError(f"The {spec.role} model {spec.name} needs the package {spec.package}. Install it with: {spec.install}")
-        path = finish(download.fetch(spec))
+        path = trained.unchanged_path() if trained else finish(download.fetch(spec))
         device = self._own_device()
         self._make_room(spec, device)
         model = adapter.load(path, device.name)
         model.identity = self.identity(spec.role, spec.name)
         return model
+
+    def _trained_for(self, spec: ModelSpec) -> TrainedWeights | None:
+        """The weights that the user trained, if they are for this role."""
+        if self._trained is None or spec.role != "motion":
+            return None
+        if self._trained.model != spec.name:
+            what = f"{self._trained.path} holds weights of the motion model {self._trained.model}, and this run uses {spec.name}"
+            advice = "the preset lite" if self._trained.model == "lite" else "the preset paper or paper-fast"
+            raise SettingsError(f"{what}. Choose {advice}, or give weights of {spec.name}.")
+        return self._trained
 
     def _own_device(self) -> Device:
         if self._device is None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from segmo import Settings, segment
 from segmo.cache import StageCache
+from segmo.cli.main import main
 from segmo.evaluation.metrics import boundary_f, region_similarity
 from segmo.settings import FrameSettings
 from segmo.synthetic import scenarios
 from segmo.synthetic.renderer import render_clip
 from segmo.synthetic.scene import RenderedScene
 from segmo.video import write_mp4
+from segmo.zoo.lite_motion import WEIGHTS
 
 
 def rendered(name: str, directory: Path, frames: int = 48) -> tuple[Path, RenderedScene]:
@@ -69,3 +76,24 @@ def test_real_video_with_a_mover_that_the_camera_follows(shared: Path) -> None:
     moving = result.masks.labels > 0
     assert region_similarity(moving, truth).mean() > 0.8  # 0.88 when this was written
     assert boundary_f(moving, truth).mean() > 0.7  # 0.81 when this was written
+
+
+def test_weights_that_the_user_trained_change_motion_and_masks_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _ = rendered("two_crossing", tmp_path, 8)
+    blind = tmp_path / "best.safetensors"
+    with safe_open(WEIGHTS, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        save_file({**tensors, "head.bias": torch.full((4,), -60.0)}, blind, file.metadata())  # which sees nothing move
+
+    def stages(out: str, *flags: str) -> dict[str, tuple[str, bool]]:
+        assert main(["run", str(path), "--preset", "lite", "--quiet", "--out", str(tmp_path / out), *flags]) == 0
+        record = json.loads((tmp_path / out / "two_crossing" / "run.json").read_text())
+        return {stage["stage"]: (stage["model"], stage["cached"]) for stage in record["stages"]}
+
+    before, after, again = stages("1"), stages("2", "--motion-weights", str(blind)), stages("3", "--motion-weights", str(blind))
+    assert {name for name in after if not after[name][1]} == {"motion", "masks"} and all(cached for _, cached in again.values())
+    assert after["motion"][0].startswith(before["motion"][0]) and after["motion"][0] != before["motion"][0]
+    seen, unseen = ([np.asarray(Image.open(file)) for file in sorted((tmp_path / out).glob("*/masks/*"))] for out in "12")
+    assert np.count_nonzero(seen) > 2 * np.count_nonzero(unseen)
+    assert main(["run", str(path), "--motion-weights", str(path), "--out", str(tmp_path)]) == 1
+    assert "Give best.safetensors" in capsys.readouterr().err

@@ -21,10 +21,10 @@ from segmo.datasets.prepare import prepare
 from segmo.errors import DataError, DeviceError, SettingsError
 from segmo.evaluation.track_scores import THRESHOLD
 from segmo.networks.motion_net import MotionNetConfig
+from segmo.networks.weights import read_tensors
 from segmo.settings import QuerySettings, Settings
 from segmo.training import convert, simulated
 from segmo.training.arguments import MotionArguments, SimulatedScenes, Source, read_arguments, resolved
-from segmo.training.checkpoint import read_tensors
 from segmo.training.clips import Clips, read_sample, usable_scenes
 from segmo.training.loop import train
 from segmo.training.motion_task import ClipRecord, MotionTask, motion_loss

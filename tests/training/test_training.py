@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from segmo.errors import DataError, SettingsError, WeightsError
+from segmo.networks.weights import read_tensors
 from segmo.training import shards
 from segmo.training.arguments import Augmentation, DataArguments, TrainArguments, read_arguments
 from segmo.training.batches import Scenes, augmented, collate, indices, make_batch
-from segmo.training.checkpoint import read_tensors
 from segmo.training.loop import train
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import SceneKind

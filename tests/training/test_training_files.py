@@ -13,9 +13,9 @@ import yaml
 from segmo.cli.main import main
 from segmo.errors import SettingsError, WeightsError
 from segmo.networks.motion_net import MotionNet, MotionNetConfig, load_motion_net
+from segmo.networks.weights import read_tensors
 from segmo.training import simulated
 from segmo.training.arguments import MotionArguments, SimulatedScenes, Source, read_arguments, resolved
-from segmo.training.checkpoint import read_tensors
 from segmo.training.convert import convert
 from segmo.training.loop import train
 from segmo.training.shards import SceneKind
