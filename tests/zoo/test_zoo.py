@@ -9,9 +9,11 @@ import pytest
 
 from segmo import settings
 from segmo.errors import SettingsError
+from segmo.networks.sam2_video import FEATURE_BYTES
 from segmo.settings import ModelSettings, Settings, TrackSettings
 from segmo.zoo import download, presets, registry
 from segmo.zoo import store as store_module
+from segmo.zoo.paper_tracks import GPU_CHUNK_BYTES
 from segmo.zoo.presets import find_preset, models_of, uses_weights, within_preset
 from segmo.zoo.registry import MODELS, ROLES, ModelSpec, find
 from segmo.zoo.store import ModelStore, default_preset
@@ -72,6 +74,16 @@ def test_every_row_is_complete_and_unique():
         for file in spec.weights.files:
             assert len(file.sha256) in (0, 64) and "/" not in file.name and spec.weights.address(file).startswith("https://")
             assert file.sha256 or spec.weights.repo, "without a commit only a checksum pins a file"
+
+
+def test_what_a_model_takes_covers_its_weights_and_what_it_keeps_of_50_frames():
+    features = 50 * 4 * (256**2 * 32 + 128**2 * 64 + 64**2 * 256)  # of SAM 2: two levels for the masks, and one for the memory
+    for name in ("bootstapir", "tapir"):
+        spec = find("tracks", name)
+        assert spec.memory_bytes > spec.weights.size_bytes + GPU_CHUNK_BYTES
+    for spec in MODELS:
+        if spec.adapter.startswith("segmo.zoo.sam2_masks"):
+            assert features < FEATURE_BYTES and spec.memory_bytes > spec.weights.size_bytes + features
 
 
 def test_presets_name_a_model_for_every_role():
