@@ -18,6 +18,7 @@ from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
 from segmo.settings import Correction
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
+from segmo.ui import text
 from segmo.ui.edits import ObjectEdits, apply_edits, default_name
 from segmo.ui.parts import VIEW_FOLDER, MotionPart, MovingObject, PicturesPart, ResultPart, VideoPart
 from segmo.video import write_mp4
@@ -146,6 +147,9 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
 
     counts = np.histogram(evidence.track_probability, bins=BINS, range=(0, 1))[0]
     facts = [f"{int(labels.moving.sum())} of {len(labels.moving)} tracks move", f"threshold {labels.threshold:.2f}"]
+    above = int((evidence.track_probability > labels.threshold).sum())
+    if labels.nothing_moves and above:
+        facts.append(text.too_weak(above))
     if evidence.camera_motion:
         facts.append(evidence.camera_motion[0].lower() + evidence.camera_motion[1:].rstrip("."))
     notes = list(dict.fromkeys([*evidence.notes, *labels.notes]))
@@ -163,7 +167,7 @@ def _points(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32]
         here = chosen[tracks.visible[chosen, t]]
         xy = np.rint(tracks.positions_xy[here, t]).astype(int)
         frames.append({"picture": picture.name, "tracks": here.tolist(), "xy": xy.ravel().tolist()})
-    content = {"hw": canvas.hw, "probability": np.round(probability.astype(float), 3).tolist(), "frames": frames}
+    content = {"hw": canvas.hw, "probability": np.round(probability.astype(float), 5).tolist(), "frames": frames}
     file = f"{VIEW_FOLDER}/points.json"
     (canvas.directory / file).write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
     return file

@@ -51,7 +51,7 @@
 		button.parentElement.querySelector(".share-note").textContent = (await copied(link)) ? "Copied." : link;
 	};
 	const copyCode = async (button) => {
-		const code = button.parentElement.querySelector("code");
+		const code = button.closest(".code").querySelector("code");
 		if (await copied(code.textContent)) button.textContent = "Copied";
 		else getSelection().selectAllChildren(code);
 	};

@@ -226,14 +226,17 @@ def _record(part: RunPart) -> str:
     head = f"<tr>{''.join(f'<th scope=col>{word}</th>' for word in heads)}</tr>"
     return (
         f'<table class="record"><thead>{head}</thead><tbody>{rows}</tbody></table>'
-        f"<h3>The same run in a terminal</h3>{_code(part.command)}<h3>The same run from Python, through this app</h3>{_code(part.snippet)}"
+        f"{_code('The same run in a terminal', part.command)}{_code('The same run from Python, through this app', part.snippet)}"
     )
 
 
-def _code(lines: str) -> str:
+def _code(title: str, lines: str) -> str:
     """A block of code and a button that copies it; the page's script fills in its own address."""
     shown = escape(lines, quote=False).replace(ADDRESS, f'<span class="address">{ADDRESS}</span>')
-    return f'<div class="code"><pre><code>{shown}</code></pre><button type="button" class="copy-code">Copy</button></div>'
+    return (
+        f'<section class="code"><h3>{escape(title)}</h3><button type="button" class="copy-code">Copy</button>'
+        f"<pre><code>{shown}</code></pre></section>"
+    )
 
 
 def _memory(row: StageRow) -> str:

@@ -112,7 +112,10 @@ CORRECTED_TITLE = "Corrected."
 NOT_KEPT = "This result's clip is no longer kept. Press Run first; then it can be changed."
 APPLIED = "Video, masks and files now have the objects as listed, under a link of their own."
 LIVE_TITLE = "What would move at another threshold"
-LIVE_HELP = "Orange points would move, blue ones stand still. Nothing is computed. An orange edge marks a query frame."
+LIVE_HELP = (
+    "Orange points would move and blue ones stand still if you set this threshold: set by hand, it alone decides. "
+    "Moving it computes nothing. An orange edge marks a query frame."
+)
 STOPPED = "Finished stages are kept: Run goes on from where it stopped."
 IN_LINE = "If others are being served, your run waits for its turn."
 NO_QUOTA_TITLE = "No GPU time is left for this run."
@@ -138,6 +141,11 @@ def upload_title(upload_mb: int, clip_seconds: int, frames: int) -> str:
     """Above the drop zone: what may be dropped, and how much of it."""
     kinds = f"MP4, MOV, WebM, MKV, GIF and more, up to {upload_mb} MB. A run uses at most {clip_seconds} s and {frames} frames of it."
     return f'<p class="upload-title">Your video<span>{kinds} Drop a run.json to get its settings back.</span></p>'
+
+
+def too_weak(above: int) -> str:
+    """Of a clip in which nothing moves, although that many tracks are above the threshold."""
+    return f"{above} {'is' if above == 1 else 'are'} above it, too weak together to be motion"
 
 
 def corrected(computed: list[str]) -> str:

@@ -41,7 +41,7 @@ def test_a_click_corrects_the_masks_and_nothing_else_runs(open_page: OpenPage, s
     set_number(page, "Maximum side", 200)
     page.locator("#run").click()
     expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
-    expect(page.locator("#clip-note")).to_contain_text("motion, masks from the cache", timeout=SLOW_MS)
+    expect(page.locator("#clip-note")).to_contain_text("all stages from the cache", timeout=SLOW_MS)
     objects = page.locator("#objects tbody tr")
     before = objects.count()
     page.get_by_role("button", name="Correct by clicking").click()

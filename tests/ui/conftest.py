@@ -76,6 +76,11 @@ class FakePipeline:
 
 
 @pytest.fixture
+def products() -> dict[str, Any]:
+    return make_products(4, True)
+
+
+@pytest.fixture
 def make_pipeline() -> Callable[..., FakePipeline]:
     return FakePipeline
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
@@ -12,10 +13,11 @@ from typing import Any
 
 import av
 import gradio as gr
+import numpy as np
 import pytest
 
 from segmo.errors import VideoError
-from segmo.ui import handlers, panels, text
+from segmo.ui import drawing, handlers, panels, text
 from segmo.ui.limits import Limits
 from segmo.ui.progress import Progress
 
@@ -132,7 +134,15 @@ def test_results_of_the_cache_are_told_apart(make_pipeline: Callable[..., Any], 
 def test_nothing_moves_is_a_result_with_an_explanation(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
     page = run(make_pipeline(moving=False), clip_file)
     assert text.NOTHING_MOVES_TITLE in value(page["objects"]) and "error" not in page["message"]
+    assert "above it" not in page["motion_note"]
     assert value(page["archive"]) and "failed" not in states(page["steps"]).values()
+
+
+def test_tracks_above_the_threshold_that_are_no_motion_are_explained(products: dict[str, Any], tmp_path: Path) -> None:
+    labels = products["motion"]
+    weak = dataclasses.replace(labels, moving=np.zeros_like(labels.moving))
+    facts = " · ".join(drawing.draw_motion(drawing.open_canvas(tmp_path, products["frames"]), products["tracks"], weak).facts)
+    assert "0 of 40 tracks move · threshold 0.50 · 20 are above it, too weak together to be motion" in facts
 
 
 def test_an_expected_error_says_what_happened_and_what_to_do(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
