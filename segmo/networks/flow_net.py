@@ -55,7 +55,7 @@ class FlowNet(nn.Module):
         """Logits that a pixel moves.
 
         Args:
-            planes: (B, planes, h, w) float.
+            planes: (B, planes, h, w), of any precision.
             error: (B, errors, h, w) grey levels.
             scales: (B, scales) float.
 
@@ -64,12 +64,12 @@ class FlowNet(nn.Module):
         """
         height, width = planes.shape[-2:]
         first, second = planes.shape[1], planes.shape[1] + error.shape[1]
-        shape = (len(planes), second + scales.shape[1], height, width)
-        x = torch.empty(shape, dtype=planes.dtype, device=planes.device, memory_format=torch.channels_last)
-        x[:, :first], x[:, first:second], x[:, second:] = planes, error / ERROR_UNIT, scales[..., None, None]
-        right, below = -width % STRIDE, -height % STRIDE
-        if right or below:
-            x = F.pad(x, (0, right, 0, below), mode="replicate").contiguous(memory_format=torch.channels_last)
+        shape = (len(planes), second + scales.shape[1], height + -height % STRIDE, width + -width % STRIDE)
+        x = torch.empty(shape, dtype=scales.dtype, device=scales.device)
+        x[:, :first, :height, :width], x[:, first:second, :height, :width] = planes, error / ERROR_UNIT
+        x[:, second:] = scales[..., None, None]
+        x[:, :second, height:, :width] = x[:, :second, height - 1 : height, :width]  # what is added repeats the border
+        x[:, :second, :, width:] = x[:, :second, :, width - 1 : width]
         half = self.down2(x)
         quarter = self.down4(half)
         eighth = self.down8(quarter)
