@@ -106,7 +106,7 @@ class PeakMemory:
         """Allocated by tensors, in megabytes of 10^6 bytes; 0 where CUDA is not used."""
 
     def __enter__(self) -> PeakMemory:
-        cuda = _used_cuda()
+        cuda = used_cuda()
         if cuda:
             cuda.reset_peak_memory_stats()
         self._done = threading.Event()
@@ -117,7 +117,7 @@ class PeakMemory:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._look()
-        cuda = _used_cuda()
+        cuda = used_cuda()
         if cuda:
             self.gpu_mb = max(self.gpu_mb, round(cuda.max_memory_allocated() / 1e6))
 
@@ -138,10 +138,11 @@ def _resident() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def _used_cuda() -> Any:
+def used_cuda() -> Any:
     """torch.cuda if this process computes on it, else None; torch is not imported for that."""
-    torch = sys.modules.get("torch")
-    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    is_initialized = getattr(cuda, "is_initialized", None)  # torch has neither yet while a thread imports it
+    return cuda if is_initialized and is_initialized() else None
 
 
 def free_memory() -> int:

@@ -29,7 +29,7 @@ from segmo.types import (
     Steps,
     Tracks,
 )
-from segmo.zoo.lite_motion import NetworkOnFrames, load_flow_net
+from segmo.zoo.lite_motion import NetworkOnFrames, load_flow_net, shipped_net
 from segmo.zoo.registry import LITE_MOTION
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class LiteFlow:
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
+        shipped_net()  # is loaded meanwhile: what wants flow mostly wants to know next what moves
         hw = grid_size(clip.hw)
         grey = grey_grid(clip.frames, hw)
         fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
@@ -149,7 +150,7 @@ class LiteMotion:
             made = network_input(views, fields.photometric_error[:, t])
             return cues.frame_residuals(views), verification.test_frame(views, grey, t), made
 
-        self._network = self._network or load_flow_net()
+        self._network = self._network or shipped_net().result()
         network_on_frames, residuals, tests = NetworkOnFrames(self._network), [], []
         for residual, test, made in parallel_map(judge, range(frames)):
             network_on_frames.add(made)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +59,18 @@ def load_flow_net(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> Flo
     return net.eval().requires_grad_(False).fused()
 
 
+@functools.cache
+def shipped_net() -> Future[FlowNet]:
+    """The network as shipped, which a thread loads from the first call on: importing torch alone takes a second.
+
+    Its result raises as `load_flow_net`.
+    """
+    pool = ThreadPoolExecutor(1)
+    network = pool.submit(load_flow_net)
+    pool.shutdown(wait=False)
+    return network
+
+
 class NetworkOnFrames:
     """The network over the frames of a clip as they come, several at a time."""
 
@@ -87,7 +101,7 @@ def _forward(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float
 
     with torch.inference_mode():
         planes, error, scales = (
-            torch.from_numpy(np.stack(arrays)).float()
+            torch.from_numpy(np.stack(arrays))
             for arrays in ([i.planes for i in inputs], [i.error for i in inputs], [i.scales for i in inputs])
         )
         return torch.sigmoid(model(planes, error, scales)).numpy()

@@ -6,7 +6,6 @@ import gc
 import importlib
 import importlib.util
 import logging
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -14,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from segmo.device import PRECISIONS, Device, has_cuda, pick_device
+from segmo.device import PRECISIONS, Device, has_cuda, pick_device, used_cuda
 from segmo.errors import SettingsError
 from segmo.types import Steps, finish
 from segmo.zoo import download
@@ -167,9 +166,9 @@ class ModelStore:
 def _release() -> None:
     """Give freed memory back to the device."""
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    cuda = used_cuda()
+    if cuda:
+        cuda.empty_cache()
 
 
 def _adapter(role: str, name: str) -> Any:
