@@ -18,7 +18,7 @@ def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
 
     Raises:
         InputError: it is no video, or more than the limits allow.
-        SettingsError: a stage would take longer than a lent GPU may be kept.
+        SettingsError: the settings leave too few frames, or a stage would take longer than a lent GPU may be kept.
     """
     from segmo.stages.frames import plan
     from segmo.ui.remaining import beyond_loan
@@ -33,6 +33,10 @@ def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
     if seconds > limits.clip_seconds:
         raise InputError(f"{seconds:.0f} s would be used, and {limits.clip_seconds} s are allowed. Set a shorter length.")
     planned = plan(info, frames)
+    if info.frame_count < 2:
+        raise InputError("The clip has a single frame, and motion needs at least 2. Give a video.")
+    if planned.frame_count < 2:
+        raise SettingsError("A single frame would be used, and motion needs at least 2. Raise maximum frames, or set a longer length.")
     if planned.frame_count > limits.frames:
         raise InputError(
             f"{planned.frame_count} frames would be used, and {limits.frames} are allowed. "

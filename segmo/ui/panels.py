@@ -90,8 +90,8 @@ def note(about: str, facts: Sequence[str], notes: Sequence[str]) -> str:
 
 def forecast(facts: Sequence[str], use: Sequence[str], cost: str, warnings: Sequence[str]) -> str:
     """What a clip is, what a run would use of it, and what that would cost."""
-    lines = [note("", facts, ()), note("", use, ()), f'<p class="cost">{escape(cost)}</p>', note("", (), warnings)]
-    return "".join(lines)
+    price = f'<p class="cost">{escape(cost)}</p>' if cost else ""
+    return note("", facts, ()) + note("", use, ()) + price + note("", (), warnings)
 
 
 def message(kind: str, title: str, body: str) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segmo.errors import SegmoError
 from segmo.geometry import fit_side, resize_image
 from segmo.settings import Settings
 from segmo.stages.frames import plan
 from segmo.types import UInt8
 from segmo.ui import cost, gpu
-from segmo.ui.remaining import beyond_loan, stages_to_compute
+from segmo.ui.checks import check_clip
+from segmo.ui.limits import limits_from
+from segmo.ui.remaining import stages_to_compute
 from segmo.video import open_source
 
 POSTER_SIDE_PX = 480
@@ -28,6 +31,7 @@ class Preview:
     use: Sequence[str]
     """About its use with the present settings."""
     cost: str
+    """Empty where it cannot run."""
     warnings: Sequence[str]
     """Why it cannot run like this."""
 
@@ -49,11 +53,15 @@ def preview(clip: Path, settings: Settings) -> Preview:
     ]
     expected = cost.estimate(work, settings.preset)
     words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
-    too_long = beyond_loan(clip, settings, work)
+    refused = ""
+    try:
+        check_clip(clip, settings, limits_from())
+    except SegmoError as error:
+        refused = str(error)
     return Preview(
         resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)),
         [*facts, f"{info.fps:.3g} frames a second"],
         use,
-        words,
-        [too_long] if too_long else [],
+        "" if refused else words,
+        [refused] if refused else [],
     )

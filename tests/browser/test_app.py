@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from segmo.ui.text import TABS
+from segmo.video import write_mp4
 
 pytestmark = pytest.mark.browser
 
@@ -192,6 +194,15 @@ def test_a_text_file_called_mp4_is_refused_in_words(open_page: OpenPage, tmp_pat
     wait_for_state(page, "frames", "failed")
     expect(page.locator("#message")).to_contain_text("This clip cannot be used")
     assert "Traceback" not in page.content()
+
+
+def test_a_clip_of_one_frame_is_refused_in_words(open_page: OpenPage, tmp_path: Path) -> None:
+    write_mp4(tmp_path / "one.mp4", [np.full((90, 160, 3), 90, np.uint8)], 10)
+    page = open_page()
+    drop(page, tmp_path / "one.mp4")
+    expect(page.locator("#clip-note")).to_contain_text("The clip has a single frame, and motion needs at least 2", timeout=20_000)
+    page.locator("#run").click()
+    expect(page.locator("#message")).to_contain_text("This clip cannot be used. The clip has a single frame", timeout=20_000)
 
 
 def test_a_new_threshold_computes_only_motion_and_masks(open_page: OpenPage, shared: Path) -> None:

@@ -15,7 +15,7 @@ from segmo.ui import cost
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FAKE_SPACE = Path(__file__).with_name("fake_space")
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module")

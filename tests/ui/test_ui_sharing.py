@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from segmo.errors import InputError, SettingsError
@@ -17,6 +18,7 @@ from segmo.settings import Settings
 from segmo.ui import checks, handlers, results, text, webcam
 from segmo.ui.controls import settings_from, values_of
 from segmo.ui.limits import Limits
+from segmo.video import write_mp4
 
 VALUES: dict[str, Any] = {"stride": 4, "threshold": "0.3", "efficiency": False}
 
@@ -104,6 +106,18 @@ def test_what_is_over_a_limit_does_not_wait(clip_file: Path, limits: Limits, sai
         checks.check_clip(clip_file, Settings(), limits)
     page = handlers.stand_in_line(clip_file, {}, limits)
     assert said in page["message"] and not page["allowed"] and page["run"]["visible"]
+
+
+def test_what_cannot_run_is_told_as_soon_as_it_is_dropped(clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mp4(tmp_path / "one.mp4", [np.full((48, 64, 3), 90, np.uint8)], 12.0)
+    note = next(iter(handlers.drop(str(tmp_path / "one.mp4"), {})))["clip_note"]
+    assert "The clip has a single frame" in note and "to compute" not in note
+    assert "single frame" in handlers.stand_in_line(tmp_path / "one.mp4", {}, Limits())["message"]
+    assert "A single frame would be used" in handlers.describe(clip_file, {"max_frames": 1})["clip_note"]
+    monkeypatch.setenv("SEGMO_FRAMES", "5")
+    note = handlers.describe(clip_file, {})["clip_note"]
+    assert "5 are allowed" in note and "to compute" not in note
+    assert "to compute" in handlers.describe(clip_file, {"max_frames": 5})["clip_note"]
 
 
 def test_what_is_within_the_limits_may_run(clip_file: Path) -> None:
