@@ -116,8 +116,10 @@ def sample_map(values: Float, xy: Float, frame_hw: tuple[int, int]) -> npt.NDArr
     shape = (len(points),) + (1,) * (values.ndim - 2)
     u, v = (x - left).reshape(shape).astype(np.float32), (y - top).reshape(shape).astype(np.float32)
 
+    flat = values.reshape(height * width, *values.shape[2:])
+
     def corner(rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        return values[rows, columns].astype(np.float32)  # converts the few values that are read, not the whole map
+        return flat.take(rows * width + columns, axis=0).astype(np.float32)  # converts the few values that are read, not the whole map
 
     upper = corner(top, left) * (1 - u) + corner(top, right) * u
     lower = corner(bottom, left) * (1 - u) + corner(bottom, right) * u
