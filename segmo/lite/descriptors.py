@@ -35,10 +35,8 @@ def describe(image: npt.NDArray[np.uint8]) -> Field:
     strength, angle = np.hypot(dx, dy), np.arctan2(dy, dx) % np.pi
     # Soft assignment to the two nearest orientations keeps the histogram continuous under rotation.
     position = angle / np.pi * ORIENTATIONS
-    edges = [
-        pooled(strength * np.maximum(0, 1 - np.minimum((position - o) % ORIENTATIONS, (o - position) % ORIENTATIONS)))
-        for o in range(ORIENTATIONS)
-    ]
+    away = [np.abs(position - o) for o in range(ORIENTATIONS)]
+    edges = [pooled(strength * np.maximum(0, 1 - np.minimum(turn, ORIENTATIONS - turn))) for turn in away]
     oriented = np.stack(edges, axis=-1) / (np.sum(edges, axis=0)[..., None] + 40)
     contrast = [pooled(np.abs(lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), sigma))) / 32 for sigma in (1.0, 4.0)]
     return np.concatenate([(mean - 128) / 128, spread / 64, oriented, np.stack(contrast, axis=-1)], axis=-1).astype(np.float32)
