@@ -64,12 +64,12 @@ def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
     Over four frames fast motion outruns the search of the flow. Where the long field contradicts four times the short one over much
     of the picture, the latter is used instead.
     """
-    field = flow[GAPS.index(gap)].astype(np.float32)
-    if abs(gap) == 1:
-        return field
-    extrapolated = abs(gap) * flow[GAPS.index(gap // abs(gap))].astype(np.float32)
-    few = np.s_[::SAMPLE_STEP, ::SAMPLE_STEP]
-    difference = np.linalg.norm(field[few] - extrapolated[few], axis=-1)
-    length = np.linalg.norm(extrapolated[few], axis=-1)
-    contradicts = np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35
-    return extrapolated if contradicts else field
+    field, step = flow[GAPS.index(gap)], flow[GAPS.index(gap // abs(gap))]
+    if abs(gap) > 1:
+        few, extrapolated = (some[::SAMPLE_STEP, ::SAMPLE_STEP].astype(np.float32) for some in (field, step))
+        extrapolated *= abs(gap)
+        difference = np.linalg.norm(few - extrapolated, axis=-1)
+        length = np.linalg.norm(extrapolated, axis=-1)
+        if np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35:
+            return abs(gap) * step.astype(np.float32)
+    return field.astype(np.float32)
