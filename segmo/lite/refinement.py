@@ -94,12 +94,13 @@ def _log_likelihood_ratio(
 ) -> Field:
     """Per bin of a histogram of the given shape, log of how much more frequent a colour is inside than outside, from soft counts.
 
-    Counts are blurred by `sigma` bins; `rare` is the frequency that an unseen colour is granted.
+    Counts are blurred by `sigma` bins; `rare` is the frequency that an unseen colour is granted. A pixel is inside, outside or neither.
     """
+    size = int(np.prod(shape))
+    sides = np.bincount((bins + size * (outside > 0)).ravel(), (inside + outside).ravel(), 2 * size)
     shares = []
-    for weights in (inside, outside):
-        counts = np.bincount(bins.ravel(), weights.ravel(), int(np.prod(shape))).reshape(shape)
-        smooth = gaussian_filter(counts.astype(np.float32), sigma, truncate=2.0)
+    for counts in sides.astype(np.float32).reshape(2, *shape):
+        smooth = gaussian_filter(counts, sigma, truncate=2.0)
         shares.append(smooth / max(smooth.sum(), 1e-9) + rare)
     return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
 
@@ -152,7 +153,8 @@ def full_size(logits: Field, numbers: npt.NDArray[np.uint8], frame: npt.NDArray[
 
     On twice the map grid the colours of this frame alone decide where motion is unsure of itself, which is along the outline.
     """
-    present = np.unique(numbers[numbers > 0])
+    present = np.flatnonzero(np.bincount(numbers.ravel())).astype(np.uint8)
+    present = present[present > 0]
     if not len(present):
         return np.zeros(frame.shape[:2], np.uint8)
     height, width = 2 * logits.shape[0], 2 * logits.shape[1]
@@ -172,8 +174,8 @@ def full_size(logits: Field, numbers: npt.NDArray[np.uint8], frame: npt.NDArray[
 
 def _frame_colours(picture: npt.NDArray[np.uint8], logits: Field) -> Field:
     """(h, w) log likelihood ratio of each pixel's colour inside and near the present foreground of an (h, w, 3) picture."""
-    bins = picture.astype(np.int32) * RGB_BINS // 256
-    bins = (bins[..., 0] * RGB_BINS + bins[..., 1]) * RGB_BINS + bins[..., 2]
+    levels = cv2.LUT(picture, np.arange(256, dtype=np.float32) * RGB_BINS // 256)
+    bins = cv2.transform(levels, np.array([[RGB_BINS**2, RGB_BINS, 1]], np.float32)).astype(np.int64)  # exact: below 2^24
     probability = sigmoid(logits)
     outside = np.clip(1 - 2 * probability, 0, 1) * (0.05 + wide_blur(probability, picture.shape[1] / 12))
     shape = (RGB_BINS, RGB_BINS, RGB_BINS)

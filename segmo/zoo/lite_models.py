@@ -228,9 +228,17 @@ def finish_masks(
 
 def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings) -> list[int]:
     """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough."""
-    area = np.stack([np.bincount(frame.ravel(), minlength=int(labels.max()) + 1) for frame in labels])
+    area = _areas(labels)
     seen = (area > 0).sum(axis=0)
     total = area.sum(axis=0)
     kept = (total >= settings.min_area * labels[0].size * seen) & (seen >= min(FEWEST_FRAMES, len(labels) / 4))
     kept[0] = False
     return [int(k) for k in np.argsort(-total, kind="stable") if kept[k]][: settings.max_objects]
+
+
+def _areas(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """(T, N) pixels of each id from 0 in each frame of (T, h, w) labels."""
+    count = int(labels.max()) + 1
+    if labels.dtype == np.uint8:  # large pictures with few ids, where comparing is far faster than counting
+        return np.array([[np.count_nonzero(frame == k) for k in range(count)] for frame in labels])
+    return np.stack([np.bincount(frame.ravel(), minlength=count) for frame in labels])
