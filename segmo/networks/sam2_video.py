@@ -7,6 +7,8 @@ Source: SAM 2 (arXiv 2408.00714) and EdgeTAM (arXiv 2501.07256), both Apache-2.0
 - A frame that is prompted again takes its earlier mask as a prompt too, within +-32.
 - Logits are enlarged to the size of the frame in one step, after holes of a few pixels of theirs were filled.
 
+Objects that remember equally much go through memory attention together, which transformers does one by one.
+
 Frames are prepared when they are needed. Their features are computed once while they fit a budget, for all objects; each object remembers
 its prompted frames and the few latest ones that the network looks at, so that memory does not grow with the clip.
 """
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -40,6 +42,8 @@ FEATURE_BYTES = 2 << 30
 """Memory for features of frames, enough for a hundred of 1024 x 1024 in float32."""
 HOLE = 8
 """Pixels of the network's masks, a quarter of its side, up to which a hole is filled."""
+TOGETHER = 8
+"""Objects that look at their memories together at most; by the sizes of its tensors, one takes about 0.2 GB meanwhile."""
 FILLED = 0.1
 """Logit of what was a hole."""
 
@@ -172,6 +176,83 @@ class ObjectSession(Sam2VideoInferenceSession):
                 followed[other] = {"object_pointer": followed[other]["object_pointer"]}
 
 
+class Memory(NamedTuple):
+    """What an object remembers, as memory attention takes it."""
+
+    values: Tensor
+    """(tokens, 1, C)"""
+    places: Tensor
+    """Encodes where and when each token is from, in the same shape."""
+    frames: int
+    """How many frames the first tokens are of."""
+    pointers: int
+    """How many tokens at the end stand for whole frames."""
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """Memories of the same layout can be looked at together."""
+        return len(self.values), self.frames, self.pointers
+
+
+def recall(network: Any, session: ObjectSession, frame: int, reverse: bool) -> Memory:
+    """What the network looks at of an object's memory when it follows it to a frame."""
+    found = network._gather_memory_frame_outputs(session, 0, frame, reverse)
+    values, places = network._build_memory_attention_inputs(found, network.device)
+    frames, pointers = len(values), 0
+    offsets, tokens, most = network._get_object_pointers(session, 0, frame, session.num_frames, network.device, reverse)
+    if tokens:
+        pointed, when = network._process_object_pointers(offsets, tokens, most, 1, network.hidden_dim, network.device)
+        values, places, pointers = [*values, pointed], [*places, when], len(pointed)
+    return Memory(torch.cat(values).to(session.dtype), torch.cat(places), frames, pointers)
+
+
+@torch.inference_mode()
+def follow(network: Any, sessions: Sequence[ObjectSession], frame: int, reverse: bool) -> list[Tensor]:
+    """Follow objects to a frame on which none of them was prompted; they remember what they were there.
+
+    Args:
+        network: Sam2Video or EdgeTamVideo.
+        sessions: of one clip.
+        reverse: whether from the frame after it.
+
+    Returns:
+        (1, 1, h, w) logits of each.
+    """
+    features, places = network._prepare_vision_features(sessions[0], frame, 1)
+    memories = [recall(network, session, frame, reverse) for session in sessions]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, memory in enumerate(memories):
+        groups.setdefault(memory.layout, []).append(index)
+    masks: dict[int, Tensor] = {}
+    for (_, frames, pointers), alike in groups.items():
+        for first in range(0, len(alike), TOGETHER):
+            part = alike[first : first + TOGETHER]
+            attended = network.memory_attention(
+                current_vision_features=features[-1].expand(-1, len(part), -1),
+                current_vision_position_embeddings=places[-1].expand(-1, len(part), -1),
+                memory=torch.cat([memories[index].values for index in part], 1),
+                memory_posision_embeddings=torch.cat([memories[index].places for index in part], 1),
+                num_object_pointer_tokens=pointers,
+                **({"num_spatial_memory_tokens": frames} if isinstance(network, EdgeTamVideo) else {}),
+            )
+            for index, seen in zip(part, attended[0], strict=True):
+                masks[index] = _decide(network, sessions[index], frame, reverse, features, seen)
+    return [masks[index] for index in range(len(sessions))]
+
+
+def _decide(network: Any, session: ObjectSession, frame: int, reverse: bool, features: Sequence[Tensor], seen: Tensor) -> Tensor:
+    """(1, 1, h, w) logits of an object from a frame's features and from (tokens, C) those that have seen its memory, and remember them."""
+    levels = zip([*features[:-1], seen[:, None]], network.backbone_feature_sizes, strict=True)
+    maps = [level.permute(1, 2, 0).reshape(1, -1, *size) for level, size in levels]
+    found = network._single_frame_forward(image_embeddings=maps, multimask_output=network._use_multimask(False, None))
+    output = {name: found[name] for name in ("pred_masks", "object_pointer", "object_score_logits")}
+    memory, places = network._encode_new_memory(features[-1], found.high_res_masks, found.object_score_logits, False)
+    output |= {"maskmem_features": memory, "maskmem_pos_enc": places}
+    session.store_output(0, frame, output_value=output, is_conditioning_frame=False)
+    session.frames_tracked_per_obj[0][frame] = {"reverse": reverse}
+    return found.pred_masks
+
+
 class VideoSegmenter:
     """Answers about points of one clip; the Protocol is `PointSegmenter` of `segmo/stages/prompting.py`."""
 
@@ -234,14 +315,24 @@ class VideoSegmenter:
             starts = {number: start for number, start in starts.items() if start > 0}
         order = range(max(starts.values(), default=-1), -1, -1) if reverse else range(min(starts.values()), len(self.frames))
         for frame in order:
-            here = [number for number, start in starts.items() if (frame <= start if reverse else frame >= start)]
-            yield frame, {number: self._pass(self._sessions[number], frame, reverse) for number in here}
+            here = {number: self._sessions[number] for number, start in starts.items() if (frame <= start if reverse else frame >= start)}
+            known = {number: self._pass(session, frame, reverse) for number, session in here.items() if frame in session.prompted}
+            others = {number: session for number, session in here.items() if number not in known}
+            if others:
+                with reduced(self.device, self.precision):
+                    masks = follow(self.network, list(others.values()), frame, reverse)
+                known |= {number: self._logits(others[number], frame, mask) for number, mask in zip(others, masks, strict=True)}
+            yield frame, {number: known[number] for number in here}
 
     def _pass(self, session: ObjectSession, frame: int, reverse: bool) -> Logits:
         with reduced(self.device, self.precision):
             output = self.network(session, frame_idx=frame, reverse=reverse)
+        return self._logits(session, frame, output.pred_masks)
+
+    def _logits(self, session: ObjectSession, frame: int, mask: Tensor) -> Logits:
+        """(H, W) from what the network says; what is not needed any more is forgotten."""
         session.forget(frame, self.network.num_maskmem, self.network.config.max_object_pointers_in_encoder)
-        logits = output.pred_masks.float().reshape(output.pred_masks.shape[-2:]).cpu().numpy()
+        logits = mask.float().reshape(mask.shape[-2:]).cpu().numpy()
         height, width = self.frames.shape[1:3]
         return resize_logits(fill_holes(logits, self.hole), (height, width))
 

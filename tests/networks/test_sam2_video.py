@@ -45,8 +45,33 @@ def test_objects_are_followed_together_as_they_are_alone(network):
         alone.point_logits(frame, number, point)
         mine = followed(alone, (number,))
         assert {key[:2] for key in mine} == {(False, t) for t in range(frame, 8)} | {(True, t) for t in range(frame + 1)}
-        assert all(np.array_equal(both[key], logits) for key, logits in mine.items())
+        assert all(np.allclose(both[key], logits, rtol=0, atol=1e-4) for key, logits in mine.items())
     assert together.features.computed == 8  # each frame once, for both objects, all prompts and both directions
+
+
+def test_following_together_gives_what_the_library_gives_one_by_one(network, monkeypatch):
+    frames = moving_square(24).frames
+    sizes = []
+
+    def run():
+        segmenter = VideoSegmenter(network, frames)
+        for number, frame in ((1, 2), (2, 0), (3, 5)):
+            segmenter.point_logits(frame, number, HERE + 10 * number)
+        segmenter.point_logits(9, 3, THERE)  # which then remembers more than the others
+        return followed(segmenter, (1, 2, 3))
+
+    def one_by_one(model, sessions, frame, reverse):
+        return [model(session, frame_idx=frame, reverse=reverse).pred_masks for session in sessions]
+
+    attention = network.memory_attention.forward
+    monkeypatch.setattr(network.memory_attention, "forward", lambda **given: sizes.append(given["memory"].shape[1]) or attention(**given))
+    together = run()
+    assert sizes.count(2) >= 6  # from 16 frames after their first ones on
+    sizes.clear()
+    monkeypatch.setattr("segmo.networks.sam2_video.follow", one_by_one)
+    alone = run()
+    assert set(sizes) == {1} and alone.keys() == together.keys()
+    assert max(np.abs(alone[key] - together[key]).max() for key in alone) < 1e-4
 
 
 def test_what_is_forgotten_was_not_needed(network, monkeypatch):
