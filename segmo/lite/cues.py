@@ -33,19 +33,17 @@ def fill_from_border(values: Field) -> Field:
     is enclosed by lower values is cut down to the height of its lowest way out. Sweeping along rows and columns carries
     the flood across the whole picture at once (Vincent, IEEE TIP 1993), over all B images in step.
     """
-    height, width = values.shape[:2]
     filled = np.full_like(values, -np.inf)
     for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         filled[border] = values[border]
-    by_column, limit_by_column = filled.swapaxes(0, 1), values.swapaxes(0, 1)
+    rows, columns = (list(zip(f, v, strict=True)) for f, v in ((filled, values), (filled.swapaxes(0, 1), values.swapaxes(0, 1))))
     for _ in range(SWEEPS):
-        for lines, limits, count in ((by_column, limit_by_column, width), (filled, values, height)):
-            for i in range(1, count):
-                np.maximum(lines[i], lines[i - 1], out=lines[i])
-                np.minimum(lines[i], limits[i], out=lines[i])
-            for i in range(count - 2, -1, -1):
-                np.maximum(lines[i], lines[i + 1], out=lines[i])
-                np.minimum(lines[i], limits[i], out=lines[i])
+        for lines in (columns, columns[::-1], rows, rows[::-1]):
+            before = lines[0][0]
+            for line, limit in lines[1:]:
+                np.maximum(line, before, out=line)
+                np.minimum(line, limit, out=line)
+                before = line
     return filled
 
 
