@@ -192,7 +192,7 @@ class Slow(fakes.FakeTracks):
             time.sleep(0.1)
             yield step / 600
 tracks = Slow if sys.argv[1] == "slow" else fakes.FakeTracks
-segmo.zoo.store.ModelStore = lambda device: fakes.FakeStore(tracks=tracks)
+segmo.zoo.store.ModelStore = lambda device, **_: fakes.FakeStore(tracks=tracks)
 from segmo.cli.main import main
 sys.exit(main(sys.argv[2:]))
 """
