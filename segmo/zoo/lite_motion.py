@@ -99,6 +99,17 @@ class NetworkOnFrames:
 def _forward(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # inputs of the next frames keep the other cores busy, and torch's threads would spin between its steps
+    try:
+        return _probability(inputs, model)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _probability(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:
+    import torch
+
     with torch.inference_mode():
         planes, error, scales = (
             torch.from_numpy(np.stack(arrays))
