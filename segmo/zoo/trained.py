@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmo.errors import WeightsError
-from segmo.zoo.lite_motion import WIDTHS_NOTE
 
 _ADVICE = "Give best.safetensors of a run of `python -m segmo train`, or a .pth file that `python -m segmo convert` wrote."
 
@@ -48,6 +47,7 @@ def _model_of(path: Path) -> str:
     from safetensors import SafetensorError, safe_open
 
     from segmo.networks.motion_net import CONFIG_NOTE
+    from segmo.zoo.lite_motion import WIDTHS_NOTE
 
     if path.suffix == ".pth":
         return "moseg"
