@@ -23,7 +23,7 @@ Field = npt.NDArray[np.floating[Any]]
 
 BACKWARDS_PX = 0.3  # parallax below minus this, in map pixels over four frames, would lie behind the camera
 STILL_PX = 0.25  # shift of the picture in map pixels over four frames below which a camera stands still
-SMALLEST_SHARE = 0.0005  # of all voxels below which a region, however sure, does not make a clip one where something moves
+SMALLEST_SHARE = 0.001  # of all voxels below which a region, however sure, does not make a clip one where something moves
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 
 

@@ -35,7 +35,7 @@ from segmo.zoo.registry import LITE_MOTION
 if TYPE_CHECKING:
     from segmo.networks.flow_net import FlowNet
 
-EVIDENCE_WEIGHT = 0.6  # of the network and of the cue each, in log odds: they look at the same flow, so they do not simply add up
+NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
 CUE_CHUNK = 10  # frames whose cues are computed at once: fewer steps in Python, still enough pieces for all cores
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
@@ -125,7 +125,7 @@ class LiteFeatures:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-9-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-10-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowNet | None = None) -> None:
@@ -162,7 +162,7 @@ class LiteMotion:
         chunks = [residuals[first : first + CUE_CHUNK] for first in range(0, frames, CUE_CHUNK)]
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        joined = cues.sigmoid(EVIDENCE_WEIGHT * (cues.logit(network) + cues.logit(standing_out)))
+        joined = cues.sigmoid(NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out))
         smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(joined)))
         maps, moving_score = verification.verify_regions(smooth, network, tests)
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)

@@ -92,7 +92,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2352144, "d027ed63bd9e4776218a7eec07a47aec3bc16d95aab1d4847e2877ca2244a8af")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2354576, "a84ac58cc875c2995c074105f506376a57d4fe8d4b1a0f0b1c3a6ee4bf7b8568")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
