@@ -168,8 +168,9 @@ def connect_correcting(page: Page) -> None:
         return page.named(click(result, frame, clicks, sign, place.index, page.examples))
 
     def on_aim(result: str, frame: int, clicks: str, across: float, down: float) -> dict[Any, Any]:
+        # The picture alone: this answer may come after that of a click made meanwhile, and must not take its words back.
         updates = show_frame(result, frame, clicks, page.examples, (across / 100, down / 100))
-        return page.named({name: value for name, value in updates.items() if name != CLICKS})
+        return page.named({"correct_picture": updates["correct_picture"]})
 
     def on_add(result: str, frame: int, clicks: str, sign: str, across: float, down: float) -> dict[Any, Any]:
         return page.named(add(result, frame, clicks, sign, (across / 100, down / 100), page.examples))
@@ -195,7 +196,7 @@ def connect_correcting(page: Page) -> None:
     )
     own["correct_picture"].select(on_click, [*shown, own["correct_mode"]], outputs, queue=False, **QUIET)
     aim = [own[name] for name in text.AIM]
-    gr.on([slider.input for slider in aim], on_aim, [*shown, *aim], outputs[:2], trigger_mode="always_last", queue=False, **QUIET)
+    gr.on([slider.input for slider in aim], on_aim, [*shown, *aim], outputs[:1], trigger_mode="always_last", queue=False, **QUIET)
     own["correct_add"].click(on_add, [*shown, own["correct_mode"], *aim], outputs, queue=False, **QUIET)
     own["correct_undo"].click(on_undo, shown, outputs, queue=False, **QUIET)
     own["correct_clear"].click(on_clear, shown[:2], outputs, queue=False, **QUIET)
