@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from segmo.device import SWITCH_INTERVAL_S
 from segmo.errors import SettingsError
 from segmo.settings import PRESETS
 from segmo.ui import theme
@@ -36,6 +37,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the app and serve it until it is stopped; what keeps it from starting ends the process with a sentence."""
     options = parse(argv)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     if options.mcp and importlib.util.find_spec("mcp") is None:
         sys.exit("segmo: --mcp needs the package mcp. Install it with: pip install 'gradio[mcp]'")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
