@@ -69,6 +69,43 @@ def test_a_drive_brings_the_still_nearer_and_mostly_not_the_car_ahead() -> None:
     assert kept >= 12  # the others come towards the camera
 
 
+def test_still_things_stand_on_something_unless_they_may_hover() -> None:
+    def gaps(hover_share: float) -> tuple[list[float], int]:
+        """How far above the ground things end, in pixels, and how many before a wall hang free."""
+        config = SceneConfig(hw=(128, 224), hover_share=hover_share, mover_shares=(1.0,), still_shares=(0.0, 1.0), dynamic_share=0.0)
+        above, free = [], 0
+        for seed in range(50):
+            scene = sample_scene(seed, dataclasses.replace(config, camera_shares=(1.0, 0.0, 0.0, 0.0)))
+            rows = np.flatnonzero((render(scene, [0.0]).labels[0] == 1).any(axis=1))
+            thing, background = scene.objects[0], scene.background
+            if not len(rows):
+                continue
+            if background.ground is None:
+                free += bool(rows[-1] < 126 and thing.inverse_depth > background.far_inverse_depth + 0.05)
+            elif rows[-1] < 126:
+                above.append(background.horizon + thing.inverse_depth / background.ground_slope - rows[-1])
+        return above, free
+
+    standing, hanging = gaps(0.0)
+    hovering, free = gaps(1.0)
+    assert np.quantile(np.abs(standing), 0.75) < 2 and hanging == 0
+    assert np.quantile(np.abs(hovering), 0.75) > 10 and free > 3
+
+
+def test_a_carried_camera_sways_beside_its_path() -> None:
+    config = SceneConfig(camera_shares=(0.0, 0.0, 1.0, 0.0))
+    carried = [sample_scene(seed, dataclasses.replace(config, bob_share=1.0)).camera for seed in range(10)]
+    assert all(camera.shift_x.waves and camera.shift_y.waves for camera in carried)
+    assert not any(sample_scene(seed, config).camera.shift_x.waves for seed in range(10))
+
+
+def test_more_than_the_first_mover_drives() -> None:
+    config = SceneConfig(drive_share=1.0, mover_shares=(0.0, 0.0, 1.0))
+    pairs = [sample_scene(seed, config).objects[:2] for seed in range(60)]
+    first, second = np.mean([[thing.approach.acceleration > 0 for thing in pair] for pair in pairs], axis=0)  # as distance changes steadily
+    assert first == 1.0 and 0.3 < second < 0.7
+
+
 def test_scenes_without_movers_can_be_asked_for() -> None:
     config = SceneConfig(hw=(64, 112), mover_shares=(1.0,), camera_shares=(0.0, 0.0, 0.0, 1.0))
     for seed in range(5):
