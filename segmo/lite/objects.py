@@ -28,7 +28,7 @@ Indices = npt.NDArray[np.int64]
 
 SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
-JOIN_PX = 2  # components that are at most twice this far apart count as one: masks fray
+JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
 DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more

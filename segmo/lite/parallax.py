@@ -106,10 +106,7 @@ def _medians(values: Field) -> Field:
 
 def estimate_ego_motion(flow: Field) -> EgoMotion:
     """Camera motion from an (h, w, 2) flow field in grid pixels; what moves on its own may cover up to about half of it."""
-    height, width = flow.shape[:2]
-    y, x = (side.ravel() for side in np.mgrid[FIT_STEP // 2 : height : FIT_STEP, FIT_STEP // 2 : width : FIT_STEP])
-    p, focal = _normalised(np.stack([x, y], axis=1).astype(np.float64), (height, width))
-    vectors = flow[y, x].astype(np.float64) / focal
+    p, vectors, focal = _sampled(flow)
     candidates = _half_sphere(CANDIDATES)
     for every, spread in ((2, 0.2), (1, 0.06), (1, 0.0)):  # half the points, then finer around the best by the distance between candidates
         rotations, residuals = _fit_rotations(candidates, p[::every], vectors[::every], 0.05 / focal)
@@ -121,9 +118,31 @@ def estimate_ego_motion(flow: Field) -> EgoMotion:
     along = p * direction[2] - direction[:2]
     turning = _rotation_basis(p)
     sign = 1.0 if np.median(((vectors - turning @ rotation) * along).sum(axis=1)) >= 0 else -1.0
+    spread = float(np.median(np.abs(residual))) * focal
+    return EgoMotion(sign * direction, rotation, spread, _parallax_px(turning, vectors, focal))
+
+
+def ego_motion_along(flow: Field, translation: Field) -> EgoMotion:
+    """Camera motion from an (h, w, 2) flow field in grid pixels whose translation has a known (3,) unit direction, sign included."""
+    p, vectors, focal = _sampled(flow)
+    rotations, residuals = _fit_rotations(translation[None], p, vectors, 0.05 / focal)
+    turning = _rotation_basis(p)
+    spread = float(np.median(np.abs(residuals[0]))) * focal
+    return EgoMotion(translation, rotations[0], spread, _parallax_px(turning, vectors, focal))
+
+
+def _sampled(flow: Field) -> tuple[Field, Field, float]:
+    """Normalised positions (P, 2) of a grid, the flow (P, 2) there in units of the focal length, and that length in grid pixels."""
+    height, width = flow.shape[:2]
+    y, x = (side.ravel() for side in np.mgrid[FIT_STEP // 2 : height : FIT_STEP, FIT_STEP // 2 : width : FIT_STEP])
+    p, focal = _normalised(np.stack([x, y], axis=1).astype(np.float64), (height, width))
+    return p, flow[y, x].astype(np.float64) / focal, focal
+
+
+def _parallax_px(turning: Field, vectors: Field, focal: float) -> float:
+    """Upper quartile in grid pixels of the flow that the best rotation leaves, from the (P, 2, 3) flow of unit rotations."""
     unexplained = np.linalg.norm(vectors - turning @ _rotation_alone(turning, vectors, 0.05 / focal), axis=1)
-    parallax = float(np.quantile(unexplained, 0.75)) * focal
-    return EgoMotion(sign * direction, rotation, float(np.median(np.abs(residual))) * focal, parallax)
+    return float(np.quantile(unexplained, 0.75)) * focal
 
 
 def _rotation_alone(turning: Field, vectors: Field, floor: float) -> Field:

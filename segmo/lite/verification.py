@@ -54,7 +54,7 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
     Returns:
         None if there is no frame four frames away.
     """
-    gap = next((gap for gap in (4, -4) if gap in views.gaps), None)
+    gap = longest_gap(views)
     if gap is None:
         return None
     view, hw = views.towards(gap), views.map_hw
@@ -68,6 +68,11 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
     length = np.linalg.norm(view.in_map_pixels - camera, axis=-1)
     turns = float(np.median(np.linalg.norm(camera[::4, ::4], axis=-1))) > STILL_PX
     return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)), "turns" if turns else "stands still")
+
+
+def longest_gap(views: FrameViews) -> int | None:
+    """The gap over four frames, ahead if there is one; None in a clip too short."""
+    return next((gap for gap in (4, -4) if gap in views.gaps), None)
 
 
 def verify_regions(probability: Field, opinion: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
-from segmo.lite import corrections, cues, descriptors, objects, parallax, refinement, trajectories, verification
+from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.inputs import NetworkInput, network_input
 from segmo.lite.parallel import parallel_map
@@ -29,13 +30,14 @@ from segmo.types import (
     Steps,
     Tracks,
 )
-from segmo.zoo.lite_motion import NetworkOnFrames, load_flow_net, shipped_net
+from segmo.zoo.lite_motion import BATCH, load_flow_net, motion_probability, shipped_net
 from segmo.zoo.registry import LITE_MOTION
 
 if TYPE_CHECKING:
     from segmo.networks.flow_net import FlowNet
 
 NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
+HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
 CUE_CHUNK = 10  # frames whose cues are computed at once: fewer steps in Python, still enough pieces for all cores
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
@@ -48,7 +50,7 @@ def _need(flow: FlowFields | None) -> FlowFields:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-1"
+    identity = "lite-flow-2"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
@@ -122,10 +124,19 @@ class LiteFeatures:
         return FeatureMaps(np.stack(described), frames)
 
 
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What the flow of one frame shows besides the input of the network."""
+
+    residuals: cues.Residuals
+    test: verification.FrameTest | None
+    motion: parallax.EgoMotion | None
+
+
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-10-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-11-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowNet | None = None) -> None:
@@ -146,25 +157,31 @@ class LiteMotion:
         frames, hw = len(inputs.clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         grey = grey_grid(inputs.clip.frames, fields.grid_hw)
 
-        def judge(t: int) -> tuple[cues.Residuals, verification.FrameTest | None, NetworkInput]:
+        model = self._network = self._network or shipped_net().result()
+
+        def look(t: int) -> tuple[_Look, NetworkInput]:
             views = FrameViews(fields.flow[:, t], fields.valid[:, t])
             made = network_input(views, fields.photometric_error[:, t])
-            return cues.frame_residuals(views), verification.test_frame(views, grey, t), made
+            return _Look(cues.frame_residuals(views), verification.test_frame(views, grey, t), heading.motion_ahead(views)), made
 
-        self._network = self._network or shipped_net().result()
-        network_on_frames, residuals, tests = NetworkOnFrames(self._network), [], []
-        for residual, test, made in parallel_map(judge, range(frames)):
-            network_on_frames.add(made)
-            residuals.append(residual)
-            tests.append(test)
-            yield 0.9 * len(tests) / frames
-        network = network_on_frames.probability()
+        def judge(first: int) -> tuple[list[_Look], npt.NDArray[np.float32]]:
+            looked = [look(t) for t in range(first, min(first + BATCH, frames))]
+            return [seen for seen, _ in looked], motion_probability([made for _, made in looked], model)
+
+        looks, opinions = list[_Look](), []
+        for seen, opinion in parallel_map(judge, range(0, frames, BATCH)):
+            looks += seen
+            opinions.append(opinion)
+            yield 0.9 * len(looks) / frames
+        network = np.concatenate(opinions)
+        residuals, tests = [seen.residuals for seen in looks], [seen.test for seen in looks]
         chunks = [residuals[first : first + CUE_CHUNK] for first in range(0, frames, CUE_CHUNK)]
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        joined = cues.sigmoid(NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out))
-        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(joined)))
-        maps, moving_score = verification.verify_regions(smooth, network, tests)
+        against = against_heading(fields, tests, [seen.motion for seen in looks])
+        evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
+        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(cues.sigmoid(evidence))))
+        maps, moving_score = verification.verify_regions(smooth, np.maximum(network, against), tests)
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
         return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, verification.describe_camera(tests))
@@ -202,6 +219,24 @@ class LiteMasks:
             painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
         yield 0.6
         return finish_masks(clip, logits, painted, evidence, settings)
+
+
+def against_heading(
+    fields: FlowFields, tests: list[verification.FrameTest | None], motions: list[parallax.EgoMotion | None]
+) -> npt.NDArray[np.float32]:
+    """(T, h, w) evidence in [0, 1] that pixels move against a camera that drives ahead; (T, 1, 1) of 0 where none does."""
+    towards = heading.clip_heading(motions)
+    if towards is None:
+        return np.zeros((len(tests), 1, 1), np.float32)
+    shape = next(test.gain.shape for test in tests if test is not None)
+
+    def one(t: int) -> npt.NDArray[np.float32]:
+        test = tests[t]
+        if test is None:
+            return np.zeros(shape, np.float32)
+        return heading.against_heading(FrameViews(fields.flow[:, t], fields.valid[:, t]), test, towards)
+
+    return np.stack(list(parallel_map(one, range(len(tests)))))
 
 
 def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).parent / "weights" / LITE_MOTION.filename
 WIDTHS_NOTE = "widths"
 """Note of a file of weights with the network's widths as JSON."""
-BATCH = 8  # frames at once: more does not make the processor faster
+BATCH = 4  # frames at once: more does not make the processor faster, and fewer pieces share out worse among the cores
 
 
 def load_flow_net(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> FlowNet:
@@ -71,36 +71,12 @@ def shipped_net() -> Future[FlowNet]:
     return network
 
 
-class NetworkOnFrames:
-    """The network over the frames of a clip as they come, several at a time."""
-
-    def __init__(self, model: FlowNet) -> None:
-        self._model = model
-        self._waiting: list[NetworkInput] = []
-        self._done: list[npt.NDArray[np.float32]] = []
-
-    def add(self, made: NetworkInput) -> None:
-        """Take the input of the next frame."""
-        self._waiting.append(made)
-        if len(self._waiting) == BATCH:
-            self._flush()
-
-    def probability(self) -> npt.NDArray[np.float32]:
-        """(T, h, w) probability that a pixel moves on its own, of the T frames taken so far."""
-        if self._waiting:
-            self._flush()
-        return np.concatenate(self._done)
-
-    def _flush(self) -> None:
-        self._done.append(_forward(self._waiting, self._model))
-        self._waiting.clear()
-
-
-def _forward(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:
+def motion_probability(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.float32]:
+    """(T, h, w) probability that a pixel moves on its own, of T frames, on the calling thread alone: others do other frames meanwhile."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # inputs of the next frames keep the other cores busy, and torch's threads would spin between its steps
+    torch.set_num_threads(1)  # counts for the calling thread; torch's own threads would spin between its steps
     try:
         return _probability(inputs, model)
     finally:

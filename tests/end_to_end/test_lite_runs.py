@@ -78,6 +78,16 @@ def test_real_video_with_a_mover_that_the_camera_follows(shared: Path) -> None:
     assert boundary_f(moving, truth).mean() > 0.7  # 0.81 when this was written
 
 
+def test_a_car_that_overtakes_a_driving_camera_moves_and_the_lamp_posts_do_not(shared: Path) -> None:
+    part = FrameSettings(start_s=1.0, length_s=2.0, max_frames=40)
+    result = segment(shared / "clips" / "driving.mp4", Settings(frames=part))
+    moving = result.masks.labels[-8:] > 0
+    height, width = result.clip.hw
+    car = moving[:, int(0.66 * height) : int(0.82 * height), int(0.02 * width) : int(0.15 * width)]
+    assert car.mean() > 0.8  # 0.997 when this was written
+    assert moving[:, :, width // 2 :].mean() < 0.001 and moving.mean() < 0.08
+
+
 def test_weights_that_the_user_trained_change_motion_and_masks_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, _ = rendered("two_crossing", tmp_path, 8)
     blind = tmp_path / "best.safetensors"

@@ -13,7 +13,7 @@ from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
 from segmo.training.shards import middle_flow
 from segmo.types import FlowFields
-from segmo.zoo.lite_motion import WEIGHTS, NetworkOnFrames, load_flow_net
+from segmo.zoo.lite_motion import BATCH, WEIGHTS, load_flow_net, motion_probability
 from segmo.zoo.registry import LITE_MOTION
 
 
@@ -40,10 +40,10 @@ def held_out():
 
 
 def probability_of(fields, net):
-    on_frames = NetworkOnFrames(net)
+    inputs = []
     for t in range(fields.flow.shape[1]):
-        on_frames.add(network_input(FrameViews(fields.flow[:, t], fields.valid[:, t]), fields.photometric_error[:, t]))
-    return on_frames.probability()
+        inputs.append(network_input(FrameViews(fields.flow[:, t], fields.valid[:, t]), fields.photometric_error[:, t]))
+    return np.concatenate([motion_probability(inputs[t : t + BATCH], net) for t in range(0, len(inputs), BATCH)])
 
 
 def test_the_shipped_file_is_the_registered_one():
