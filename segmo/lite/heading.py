@@ -67,13 +67,12 @@ def against_heading(views: FrameViews, test: FrameTest, heading: Field) -> Field
     """
     gap = longest_gap(views)
     assert gap is not None, "a frame without a long gap has no test"
-    view, step = views.towards(gap), views.towards(1 if gap > 0 else -1)
+    view = views.towards(gap)
     ego = ego_motion_along(view.in_map_pixels, heading if gap > 0 else -heading)
     parallel, _ = epipolar_parts(view.in_map_pixels, ego)
     backwards = np.clip((-parallel - BACKWARDS_PX - 2 * ego.spread_px) / FULL_PX, 0, 1)
     textured = np.clip((test.gain - 1) / (FULL_GAIN - 1), 0, 1)
-    apart = np.linalg.norm(view.flow - abs(gap) * step.flow, axis=-1)
-    steady = apart < DISAGREEMENT * (np.linalg.norm(view.flow, axis=-1) + 2)
+    steady = test.unsteady < DISAGREEMENT
     seen = (backwards * textured * steady).astype(np.float32)
     closed = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (HOLE_PX, HOLE_PX)))
     return np.minimum(closed, backwards).astype(np.float32)  # a bare door between wheels and windows moves as they do

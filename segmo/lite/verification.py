@@ -1,13 +1,15 @@
-"""Does a region that stands out really move, or is it static after all? The two ways to be fooled, and the test for each.
+"""Does a region that stands out really move, or is it static after all? The ways to be fooled, and the test for each.
 
 Parallax: what stands nearer to a travelling camera moves differently in the picture, but along epipolar lines and never as if it
-lay behind the camera. A mover leaves those lines, sooner or later, on some of its parts.
+lay behind the camera. A mover leaves those lines, sooner or later, on some of its parts. What is nearer also runs ahead of its
+surroundings in the direction in which the camera makes all of them flow, while a mover that the camera follows stays behind.
 Noise: where there is no texture the flow is arbitrary. Then moving the pixels as the camera moved explains the picture as well
 as the flow does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from segmo.lite.belief import log_odds
 from segmo.lite.refinement import warp
-from segmo.lite.views import FrameViews
+from segmo.lite.views import FrameViews, View
 
 Field = npt.NDArray[np.floating[Any]]
 
 BACKWARDS_PX = 0.3  # parallax below minus this, in map pixels over four frames, would lie behind the camera
 STILL_PX = 0.25  # shift of the picture in map pixels over four frames below which a camera stands still
+AHEAD_SHARE = 0.1  # of the camera's flow by which something must exceed it to run ahead
+FLOOR_PX = 0.5  # added to the camera's flow, in pixels of the flow grid: its own noise
+AGAINST_WEIGHT = 6.0  # log odds for a region that moves against the heading of the camera: set, not fitted, since nothing static can
+BEST_OF_MANY = 0.75  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
 SMALLEST_SHARE = 0.001  # of all voxels below which a region, however sure, does not make a clip one where something moves
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 
@@ -37,6 +44,10 @@ class FrameTest:
     """(h, w) whether the parallax would lie behind the camera."""
     gain: Field
     """(h, w) grey levels by which the flow explains the picture better than the camera's motion alone."""
+    ahead: npt.NDArray[np.bool_]
+    """(h, w) whether it runs ahead of the camera's flow in that flow's direction, as what is nearer does."""
+    unsteady: Field
+    """(h, w) in [0, 2] how much flow over four frames differs from four times that over one, as a share of it."""
     spread: float
     """Violation in map pixels that is usual in this frame, as a measure of its noise."""
     camera: str
@@ -62,12 +73,27 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
     here, there = (cv2.resize(grey[i], (hw[1], hw[0]), interpolation=cv2.INTER_AREA) for i in (t, t + gap))
     gain = cv2.absdiff(here, warp(there, camera)).astype(np.float32) - cv2.absdiff(here, warp(there, view.in_map_pixels))
     gain = cv2.blur(gain, (3, 3))
+    ahead, unsteady = _ahead(view), unsteadiness(views, gap)
     if view.ego.observable:
         parallel, across = view.epipolar_parts
-        return FrameTest(across, parallel < -BACKWARDS_PX - 2 * view.ego.spread_px, gain, view.ego.spread_px, "travels")
+        backwards = parallel < -BACKWARDS_PX - 2 * view.ego.spread_px
+        return FrameTest(across, backwards, gain, ahead, unsteady, view.ego.spread_px, "travels")
     length = np.linalg.norm(view.in_map_pixels - camera, axis=-1)
     turns = float(np.median(np.linalg.norm(camera[::4, ::4], axis=-1))) > STILL_PX
-    return FrameTest(length, np.zeros(hw, np.bool_), gain, float(np.median(length)), "turns" if turns else "stands still")
+    what = "turns" if turns else "stands still"
+    return FrameTest(length, np.zeros(hw, np.bool_), gain, ahead, unsteady, float(np.median(length)), what)
+
+
+def _ahead(view: View) -> npt.NDArray[np.bool_]:
+    """(h, w) whether flow exceeds that of the camera along its direction by more than a tenth."""
+    along = (view.residual * view.camera).sum(axis=-1)
+    return along > AHEAD_SHARE * (np.linalg.norm(view.camera, axis=-1) + FLOOR_PX) ** 2
+
+
+def unsteadiness(views: FrameViews, gap: int) -> Field:
+    """(h, w) in [0, 2] how much flow over a long `gap` differs from as many times that over one frame, as a share of its length."""
+    long, short = views.towards(gap).flow, views.towards(gap // abs(gap)).flow
+    return np.minimum(np.linalg.norm(long - abs(gap) * short, axis=-1) / (np.linalg.norm(long, axis=-1) + 1), 2.0)
 
 
 def longest_gap(views: FrameViews) -> int | None:
@@ -75,65 +101,88 @@ def longest_gap(views: FrameViews) -> int | None:
     return next((gap for gap in (4, -4) if gap in views.gaps), None)
 
 
-def verify_regions(probability: Field, opinion: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:
+def verify_regions(probability: Field, opinion: Field, against: Field, tests: list[FrameTest | None]) -> tuple[Field, float]:
     """Lower the probability of regions that a static scene explains.
 
     Args:
         probability: (T, h, w) that a pixel moves.
         opinion: (T, h, w) the same, as a judge of single frames has it, before filtering.
+        against: (T, h, w) evidence in [0, 1] of motion that nothing static can show; see `heading.against_heading`.
         tests: one a frame.
 
     Returns:
         (T, h, w) probabilities, and the probability in [0, 1] that anything moves at all.
     """
     regions, count = ndimage.label(probability > 0.5)
-    tested = [t for t, test in enumerate(tests) if test is not None]
-    if not count or not tested:
+    if not count or not any(tests):
         return probability, float(count > 0)
-    violation, backwards, gain, spread = (np.stack([np.asarray(getattr(tests[t], name)) for t in tested]) for name in _MEASURES)
-    inside, opinion = regions[tested], opinion[tested]
-    weight = np.ones(count + 1, np.float32)
-    anything = 0.0
-    for region, box in enumerate(ndimage.find_objects(inside, max_label=count), start=1):
+    weight, best = np.ones(count + 1, np.float32), -np.inf
+    for region in measure_regions(regions, probability, opinion, tests):
+        odds = log_odds(region.measures) + AGAINST_WEIGHT * float(against[regions == region.label].mean())
+        weight[region.label] = min(1.0, 2.0 / (1 + np.exp(-odds)))  # what is about as likely to move as not keeps what it has
+        if region.share >= SMALLEST_SHARE:
+            best = max(best, odds - BEST_OF_MANY)
+    return (probability * weight[regions]).astype(np.float32), float(1 / (1 + np.exp(-best)))
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A region of a clip, and what was measured of it."""
+
+    label: int
+    share: float
+    """Of all voxels."""
+    measures: Field
+    """(8,) as `segmo.lite.belief.MEASURES` names them."""
+
+
+def measure_regions(
+    regions: npt.NDArray[np.integer[Any]], probability: Field, opinion: Field, tests: list[FrameTest | None]
+) -> Iterator[Region]:
+    """Measure every region of (T, h, w) labels that is large enough, on the frames that have a test; see `verify_regions`."""
+    tested = [t for t, test in enumerate(tests) if test is not None]
+    measured = {name: np.stack([np.asarray(getattr(tests[t], name)) for t in tested]) for name in _MEASURED}
+    measured |= {"opinion": opinion[tested], "probability": probability[tested]}
+    spread = np.array([test.spread for test in tests if test is not None])
+    inside = regions[tested]
+    for label, box in enumerate(ndimage.find_objects(inside), start=1):
         if box is None:
             continue
-        chosen = inside[box] == region
+        chosen = inside[box] == label
         size = int(chosen.sum())
         if size < SMALLEST_REGION:
             continue
-        noise = np.broadcast_to(spread[box[0], None, None], chosen.shape)[chosen].mean()
-        measured = (array[box][chosen] for array in (violation, backwards, gain, opinion))
-        believed = _belief(*measured, noise=float(noise), share=size / inside.size)
-        weight[region] = min(1.0, 2.0 * believed)  # what is about as likely to move as not keeps what it has
-        if size >= SMALLEST_SHARE * inside.size:
-            anything = max(anything, believed)
-    return (probability * weight[regions]).astype(np.float32), anything
+        noise = float(np.broadcast_to(spread[box[0], None, None], chosen.shape)[chosen].mean())
+        share = size / inside.size
+        yield Region(label, share, _measures({name: array[box][chosen] for name, array in measured.items()}, noise, share))
 
 
-def _belief(violation: Field, backwards: Field, gain: Field, opinion: Field, *, noise: float, share: float) -> float:
-    """Probability that a region moves, from the measures of its (M,) voxels, the noise of the flow and its share of the clip.
+def _measures(of: dict[str, Field], noise: float, share: float) -> Field:
+    """(8,) measures of a region from what the tests say of its (M,) voxels, the noise of the flow there and its share of the clip.
 
-    Where the flow explains nothing better than the camera's motion it is not to be believed, so violation and cheirality are
-    weighted by the gain. The weights lie between those of two logistic regressions, over 544 regions of 300 rendered clips like
-    everyday video and over 1000 of 300 poor ones, half of each without a mover; that of cheirality was set, because the clips hold
-    few cars that drive ahead of the camera.
+    Where the flow explains nothing better than the camera's motion it is not to be believed, so most are weighted by the gain.
     """
-    trust = np.clip(gain - 1, 0, 30)
-    order = np.argsort(violation)
-    total = np.cumsum(trust[order])
-    typical = float(violation[order][np.searchsorted(total, total[-1] / 2)]) if total[-1] > 1 else 0.0
-    evidence = (
-        0.52 * np.log((typical + 0.05) / (noise + 0.15))
-        + 1.75 * float((backwards * trust).sum() / max(trust.sum(), 1e-3))
-        + 0.37 * np.log1p(max(float(np.quantile(gain, 0.9)), 0.0))
-        + 5.2 * float(opinion.mean())
-        + 0.185 * np.log(share)
-        - 5.14
+    trust = np.clip(of["gain"] - 1, 0, 30)
+    total = max(float(trust.sum()), 1e-3)
+    order = np.argsort(of["violation"])
+    running = np.cumsum(trust[order])
+    typical = float(of["violation"][order][np.searchsorted(running, running[-1] / 2)]) if running[-1] > 1 else 0.0
+    some_trust = trust + 0.05  # a region without texture has measures too
+    return np.array(
+        [
+            np.log((typical + 0.05) / (noise + 0.15)),
+            (of["backwards"] * trust).sum() / total,
+            np.log1p(max(float(np.quantile(of["gain"], 0.9)), 0.0)),
+            of["opinion"].mean(),
+            np.log(share),
+            (of["ahead"] * trust).sum() / total,
+            (of["probability"] * some_trust).sum() / some_trust.sum(),
+            (of["unsteady"] * some_trust).sum() / some_trust.sum(),
+        ]
     )
-    return float(1 / (1 + np.exp(-evidence)))
 
 
-_MEASURES = ("violation", "backwards", "gain", "spread")
+_MEASURED = ("violation", "backwards", "gain", "ahead", "unsteady")
 
 
 def describe_camera(tests: list[FrameTest | None]) -> str:

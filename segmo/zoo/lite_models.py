@@ -133,10 +133,24 @@ class _Look:
     motion: parallax.EgoMotion | None
 
 
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What stands out in a clip of T frames, on half the flow grid."""
+
+    probability: npt.NDArray[np.float32]
+    """(T, h, w) that a pixel moves, filtered in time."""
+    opinion: npt.NDArray[np.float32]
+    """(T, h, w) the same according to the judges of single frames."""
+    against: npt.NDArray[np.float32]
+    """(T, h, w) evidence in [0, 1] of motion against the heading of a camera that drives ahead."""
+    tests: list[verification.FrameTest | None]
+    """What each frame says for and against it."""
+
+
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-11-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-12-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowNet | None = None) -> None:
@@ -153,10 +167,16 @@ class LiteMotion:
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
-        fields = _need(inputs.flow)
-        frames, hw = len(inputs.clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        grey = grey_grid(inputs.clip.frames, fields.grid_hw)
+        seen = yield from self.observe(inputs.clip, _need(inputs.flow))
+        maps, moving_score = verification.verify_regions(seen.probability, seen.opinion, seen.against, seen.tests)
+        positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, maps.shape[1:])
+        tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, verification.describe_camera(seen.tests))
 
+    def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
+        """What stands out, before it is asked whether a static scene could look the same."""
+        frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
+        grey = grey_grid(clip.frames, fields.grid_hw)
         model = self._network = self._network or shipped_net().result()
 
         def look(t: int) -> tuple[_Look, NetworkInput]:
@@ -181,10 +201,7 @@ class LiteMotion:
         against = against_heading(fields, tests, [seen.motion for seen in looks])
         evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
         smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(cues.sigmoid(evidence))))
-        maps, moving_score = verification.verify_regions(smooth, np.maximum(network, against), tests)
-        positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, hw)
-        tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
-        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, verification.describe_camera(tests))
+        return Observation(smooth, np.maximum(network, against), np.broadcast_to(against, smooth.shape), tests)
 
     def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
         """Label the tracks."""

@@ -7,7 +7,7 @@ import pytest
 
 from segmo.lite.heading import against_heading, clip_heading, motion_ahead
 from segmo.lite.parallax import EgoMotion
-from segmo.lite.verification import FrameTest
+from segmo.lite.verification import FrameTest, longest_gap, unsteadiness
 from segmo.lite.views import FrameViews
 from tests.lite.test_parallax import HW, fields, flow_of, relief
 
@@ -19,6 +19,13 @@ def street() -> np.ndarray:
         depth[10:95, left : left + 14] = 0.15 + 0.5 * abs(left - HW[1] / 2) / HW[1]
     depth[POST] = 0.8
     return depth
+
+
+def frame_test(views: FrameViews, gain: np.ndarray) -> FrameTest:
+    gap = longest_gap(views)
+    assert gap is not None
+    nowhere = np.zeros(HW, bool)
+    return FrameTest(np.zeros(HW), nowhere, gain, nowhere, unsteadiness(views, gap), 0.05, "travels")
 
 
 CAR, POST = np.s_[60:90, 20:60], np.s_[20:90, 180:186]
@@ -49,11 +56,10 @@ def test_what_is_faster_than_a_driving_camera_moves_and_what_it_passes_does_not(
     assert heading is not None and heading[2] > 0.95
     gain = np.full(HW, 20.0)
     gain[70:76, 36:42] = 0.0  # a bare door
-    evidence = against_heading(views, FrameTest(np.zeros(HW), np.zeros(HW, bool), gain, 0.05, "travels"), heading)
+    evidence = against_heading(views, frame_test(views, gain), heading)
     assert evidence[CAR].mean() > 0.9 and evidence[72, 39] > 0.9
     assert evidence[POST].max() < 0.1 and evidence[:40].max() < 0.1
-    bare = FrameTest(np.zeros(HW), np.zeros(HW, bool), np.zeros(HW), 0.05, "travels")
-    assert not against_heading(views, bare, heading).any()
+    assert not against_heading(views, frame_test(views, np.zeros(HW)), heading).any()
 
 
 def test_lane_markings_that_jump_to_the_next_are_not_believed() -> None:
@@ -66,5 +72,5 @@ def test_lane_markings_that_jump_to_the_next_are_not_believed() -> None:
     assert motion is not None
     heading = clip_heading([motion])
     assert heading is not None
-    evidence = against_heading(views, FrameTest(np.zeros(HW), np.zeros(HW, bool), np.full(HW, 20.0), 0.05, "travels"), heading)
+    evidence = against_heading(views, frame_test(views, np.full(HW, 20.0)), heading)
     assert evidence[80:100, 50:65].max() < 0.1

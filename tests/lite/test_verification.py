@@ -6,22 +6,26 @@ import numpy as np
 
 from segmo.lite.verification import FrameTest, verify_regions
 
-SHAPE = (6, 40, 60)
+SHAPE = (6, 80, 120)
 REGION = np.zeros(SHAPE, bool)
 REGION[:, 10:25, 20:40] = True
 
 
-def judged(violation: float, gain: float, backwards: bool = False) -> tuple[np.ndarray, float]:
-    probability = np.where(REGION, 0.9, 0.1).astype(np.float32)
+def judged(violation: float, gain: float, *, against: float = 0.0, ahead: bool = False) -> tuple[np.ndarray, float]:
+    probability = np.where(REGION, 0.85, 0.1).astype(np.float32)
     tests = []
     for frame in REGION:
-        tests.append(FrameTest(np.where(frame, violation, 0.05), frame & backwards, np.where(frame, gain, 0.0), 0.05, "travels"))
-    return verify_regions(probability, np.where(REGION, 0.85, 0.1).astype(np.float32), tests)
+        nowhere, steady = np.zeros_like(frame), np.full(frame.shape, 0.1)
+        tests.append(
+            FrameTest(np.where(frame, violation, 0.05), nowhere, np.where(frame, gain, 0.0), frame & ahead, steady, 0.05, "travels")
+        )
+    opinion = np.where(REGION, 0.75, 0.1).astype(np.float32)
+    return verify_regions(probability, opinion, np.where(REGION, np.float32(against), np.float32(0)), tests)
 
 
 def test_a_region_off_its_epipolar_lines_moves() -> None:
     maps, anything = judged(violation=3.0, gain=15)
-    assert maps[REGION].min() > 0.85 and anything > 0.6
+    assert maps[REGION].min() > 0.8 and anything > 0.6
 
 
 def test_parallax_along_the_lines_is_static() -> None:
@@ -30,8 +34,12 @@ def test_parallax_along_the_lines_is_static() -> None:
     assert np.allclose(maps[~REGION], 0.1)
 
 
-def test_parallax_behind_the_camera_moves() -> None:
-    _, anything = judged(violation=0.03, gain=15, backwards=True)
+def test_what_runs_ahead_of_the_flow_of_the_camera_is_likelier_near_than_moving() -> None:
+    assert judged(violation=1.0, gain=15, ahead=True)[1] < judged(violation=1.0, gain=15)[1] - 0.05
+
+
+def test_what_moves_against_the_heading_of_the_camera_moves() -> None:
+    _, anything = judged(violation=0.03, gain=15, against=0.8)
     assert anything > 0.6
 
 
@@ -42,6 +50,6 @@ def test_flow_that_explains_nothing_better_than_the_camera_is_noise() -> None:
 
 def test_no_region_means_nothing_moves_and_no_test_means_no_doubt() -> None:
     quiet = np.full(SHAPE, 0.2, np.float32)
-    assert verify_regions(quiet, quiet, [None] * len(quiet))[1] == 0
-    maps, anything = verify_regions(np.where(REGION, 0.9, 0.1).astype(np.float32), quiet, [None] * len(REGION))
+    assert verify_regions(quiet, quiet, 0 * quiet, [None] * len(quiet))[1] == 0
+    maps, anything = verify_regions(np.where(REGION, 0.9, 0.1).astype(np.float32), quiet, 0 * quiet, [None] * len(REGION))
     assert maps[REGION].min() > 0.85 and anything == 1
