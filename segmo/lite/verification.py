@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.special import expit
 
 from segmo.lite.belief import log_odds
 from segmo.lite.refinement import warp
@@ -116,13 +117,14 @@ def verify_regions(probability: Field, opinion: Field, against: Field, tests: li
     regions, count = ndimage.label(probability > 0.5)
     if not count or not any(tests):
         return probability, float(count > 0)
+    opposed = ndimage.mean(against, regions, np.arange(count + 1)) if against.any() else np.zeros(count + 1)
     weight, best = np.ones(count + 1, np.float32), -np.inf
     for region in measure_regions(regions, probability, opinion, tests):
-        odds = log_odds(region.measures) + AGAINST_WEIGHT * float(against[regions == region.label].mean())
-        weight[region.label] = min(1.0, 2.0 / (1 + np.exp(-odds)))  # what is about as likely to move as not keeps what it has
+        odds = log_odds(region.measures) + AGAINST_WEIGHT * opposed[region.label]
+        weight[region.label] = min(1.0, 2.0 * expit(odds))  # what is about as likely to move as not keeps what it has
         if region.share >= SMALLEST_SHARE:
             best = max(best, odds - BEST_OF_MANY)
-    return (probability * weight[regions]).astype(np.float32), float(1 / (1 + np.exp(-best)))
+    return (probability * weight[regions]).astype(np.float32), float(expit(best))
 
 
 @dataclass(frozen=True, eq=False)

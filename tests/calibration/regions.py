@@ -56,7 +56,8 @@ def regions_of(job: tuple[int, int, dict[str, Any]]) -> list[tuple[bool, np.ndar
     steps = np.arange(FRAMES)
     clip = Clip(scene.frames, steps / 24.0, steps, tuple(f"{t:05d}" for t in steps), config.hw, FRAMES, 24.0)
     seen = finish(LiteMotion().observe(clip, finish(LiteFlow().flow(clip))))
-    moving = np.stack([resize_labels(frame, seen.probability.shape[1:]) for frame in scene.moving_labels]) > 0
+    height, width = seen.probability.shape[1:]
+    moving = resize_labels(scene.moving_labels, (height, width)) > 0
     return list(measured(seen, moving))
 
 
