@@ -29,6 +29,7 @@ Indices = npt.NDArray[np.int64]
 SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
+CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
 DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
@@ -41,19 +42,37 @@ COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group
 
 def connected_components(foreground: npt.NDArray[np.bool_]) -> tuple[Labels, int]:
     """(T, h, w) ids of the components of every frame, distinct over the whole clip, 0 = background; and the number of ids used."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * JOIN_PX + 1, 2 * JOIN_PX + 1))
     labels = np.zeros(foreground.shape, np.int32)
     used = 0
     for t, frame in enumerate(foreground):
-        count, joined = cv2.connectedComponents(cv2.dilate(frame.astype(np.uint8), kernel), connectivity=8, ltype=cv2.CV_32S)
-        joined = np.where(frame, joined, 0)
-        area = np.bincount(joined.ravel(), minlength=count)
+        joined = _with_crumbs(_joined(frame, JOIN_PX), _joined(frame, CRUMB_JOIN_PX))
+        area = np.bincount(joined.ravel())
         kept = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
-        renumbered = np.zeros(count, np.int32)
+        renumbered = np.zeros(len(area), np.int32)
         renumbered[kept] = used + 1 + np.arange(len(kept))
         labels[t] = renumbered[joined]
         used += len(kept)
     return labels, used
+
+
+def _joined(frame: npt.NDArray[np.bool_], reach: int) -> Labels:
+    """(h, w) ids of components that are more than twice `reach` pixels apart, 0 = background."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    _, joined = cv2.connectedComponents(cv2.dilate(frame.astype(np.uint8), kernel), connectivity=8, ltype=cv2.CV_32S)
+    return np.where(frame, joined, 0)
+
+
+def _with_crumbs(near: Labels, far: Labels) -> Labels:
+    """The components `near` but for the smallest, each of which becomes part of the largest that shares a component of `far` with it."""
+    area = np.bincount(near.ravel())
+    around = np.zeros(len(area), np.int64)
+    around[near.ravel()] = far.ravel()
+    largest = np.zeros(int(far.max()) + 1, np.int32)
+    by_size = np.argsort(area, kind="stable").astype(np.int32)
+    largest[around[by_size]] = by_size
+    owner = np.where(area < CRUMB_PX, largest[around], np.arange(len(area), dtype=np.int32))
+    owner[0] = 0
+    return owner[near].astype(np.int32)
 
 
 def seed_points(components: Labels) -> npt.NDArray[np.float32]:

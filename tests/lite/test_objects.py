@@ -90,3 +90,14 @@ def test_noise_is_no_component_and_an_empty_foreground_no_object() -> None:
     assert count == 0 and not components.any() and len(seed_points(components)) == 0
     _, labels = found([[None] * FRAMES])
     assert not labels.any()
+
+
+def test_a_crumb_beside_a_body_is_part_of_it_and_a_second_body_at_that_distance_is_not() -> None:
+    foreground = np.zeros((1, 60, 80), np.bool_)
+    foreground[0, 10:30, 10:30] = True
+    foreground[0, 33:36, 18:22] = True  # a paw, three pixels below
+    foreground[0, 10:30, 33:50] = True  # a body, as far to the right
+    foreground[0, 50:53, 60:64] = True  # a crumb of its own
+    labels, count = connected_components(foreground)
+    assert labels[0, 34, 20] == labels[0, 20, 20] != labels[0, 20, 40]
+    assert count == 3 and len({labels[0, 20, 20], labels[0, 20, 40], labels[0, 51, 62]}) == 3
