@@ -84,7 +84,7 @@ def _connect_run(page: Page) -> Any:
     shared = {"concurrency_id": QUEUE, "concurrency_limit": page.limits.runs_at_once}
     pressed = parts["run"].click(on_press, page.clip, outputs, queue=False, **QUIET)
     running = pressed.then(on_run, [parts["allowed"], *page.clip], outputs, **shared, **QUIET)
-    running.failure(lambda: page.named(handlers.turn_away()), None, outputs, queue=False, **QUIET)
+    running.failure(lambda progress: page.named(handlers.turn_away(progress)), parts["progress"], outputs, queue=False, **QUIET)
     stopped = parts["stop"].click(
         lambda progress: page.named(handlers.stop(progress)), parts["progress"], outputs, cancels=[running], queue=False, **QUIET
     )

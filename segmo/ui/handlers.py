@@ -153,11 +153,14 @@ def stand_in_line(clip: Path | None = None, values: Mapping[str, Any] | None = N
             progress = Progress().fail()
             page = {"steps": progress.to_html(), "progress": progress, "message": problem(error)}
             return {**page, "allowed": False, **buttons(running=False)}
-    return {"message": panels.message("info", "Starting.", text.IN_LINE), "allowed": True, **buttons(running=True)}
+    page = {"steps": Progress().to_html(), "progress": Progress()}
+    return {**page, "message": panels.message("info", "Starting.", text.IN_LINE), "allowed": True, **buttons(running=True)}
 
 
-def turn_away() -> Updates:
-    """Answer a run that could not even begin, because too many wait."""
+def turn_away(progress: Progress | None) -> Updates:
+    """Answer a run that could not even begin, because too many wait; one that had begun was ended by Stop, which has its own answer."""
+    if progress is not None and progress.begun:
+        return {"progress": progress}
     return {"message": panels.message("error", "This run could not start.", text.BUSY), **buttons(running=False)}
 
 

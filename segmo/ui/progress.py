@@ -45,6 +45,11 @@ class Progress:
         """Name of the step under way, or an empty string."""
         return next((step.name for step in self.steps if step.state == RUNNING), "")
 
+    @property
+    def begun(self) -> bool:
+        """Whether any step is past waiting."""
+        return any(step.state != WAITING for step in self.steps)
+
     def change(self, name: str, state: str, fraction: float = 0.0, seconds: float = 0.0) -> Progress:
         """The steps with one of them in another state."""
         new = Step(name, state, fraction, seconds)

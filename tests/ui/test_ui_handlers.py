@@ -125,6 +125,14 @@ def test_stop_marks_the_step_under_way() -> None:
     assert "running" not in states(handlers.stop(None)["steps"]).values()
 
 
+def test_only_a_run_that_never_began_is_told_that_too_many_wait():
+    waiting = handlers.stand_in_line()
+    assert set(states(waiting["steps"]).values()) == {"waiting"}
+    assert text.BUSY in handlers.turn_away(waiting["progress"])["message"] and text.BUSY in handlers.turn_away(None)["message"]
+    stopped = handlers.stop(Progress().change("frames", "running"))["progress"]
+    assert handlers.turn_away(stopped) == {"progress": stopped}
+
+
 def test_results_of_the_cache_are_told_apart(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
     page = run(make_pipeline(cached=("frames", "depth")), clip_file)
     assert states(page["steps"])["depth"] == "cached" and states(page["steps"])["tracks"] == "done"
