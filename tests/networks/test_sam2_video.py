@@ -121,9 +121,13 @@ def test_points_replace_those_before_and_take_up_their_mask(network):
 
 
 def test_less_precision_changes_little(network):
+    """Where the network is sure: along the outline random weights decide by less than bfloat16 can tell."""
     frames = moving_square(2).frames
-    exact, short = (VideoSegmenter(network, frames, precision).add_points(0, 1, HERE) for precision in (torch.float32, torch.bfloat16))
-    assert (exact != short).mean() < 0.1  # 0.05 on processors that have no bfloat16 of their own
+    exact, short = (VideoSegmenter(network, frames, precision).point_logits(0, 1, HERE) for precision in (torch.float32, torch.bfloat16))
+    sure = np.abs(exact) > 0.2 * exact.std()
+    assert sure.mean() > 0.8
+    assert ((exact > 0) != (short > 0))[sure].mean() < 0.05
+    assert np.corrcoef(exact.ravel(), short.ravel())[0, 1] > 0.95
 
 
 def test_masks_are_those_of_the_library_on_an_image_of_the_network_s_own_size(network):
