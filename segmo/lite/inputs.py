@@ -38,6 +38,8 @@ class NetworkInput:
     scales: npt.NDArray[np.float32]
     """(SCALES,) half the logarithm of what the planes were divided by: residual of each gap, flow of each gap, and of each long gap
     parallax and motion across; zero where those are unknown."""
+    median: npt.NDArray[np.float32]
+    """(G, 2) the median (x, y) of each gap's flow in pixels, times the sign of the gap."""
 
 
 def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways: bool = False) -> NetworkInput:
@@ -53,16 +55,18 @@ def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways:
     """
     hw, count = views.map_hw, len(GAPS)
     planes, scales = np.zeros((PLANES, *hw), np.float16), np.zeros(SCALES, np.float32)
-    errors = np.zeros((count, *hw), np.uint8)
+    errors, medians = np.zeros((count, *hw), np.uint8), np.zeros((count, 2), np.float32)
     standing_in = [_source(g, views.valid) for g in range(count)]
     for source in sorted({index for index in standing_in if index is not None}):
         same = [g for g in range(count) if standing_in[g] == source]
         small_error = cv2.resize(error[source], (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
         for length in {abs(GAPS[g]) for g in same}:  # a clip of a few frames has no long gap: then four times the short one stands in
             view = views.towards(GAPS[source], length)
-            answer = _without_camera(view, 1 if GAPS[source] > 0 else -1)
+            sign = 1 if GAPS[source] > 0 else -1
+            median = sign * np.median(view.flow[::4, ::4].reshape(-1, 2), axis=0)
+            answer = _normalised(sign * view.residual), _normalised(sign * view.flow - median)
             for g in (g for g in same if abs(GAPS[g]) == length):
-                errors[g] = small_error
+                errors[g], medians[g] = small_error, median
                 for kind in range(2):
                     at = 2 * (kind * count + g)
                     planes[at : at + 2], scales[kind * count + g] = answer[kind]
@@ -73,7 +77,7 @@ def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways:
                 for k in slots:
                     for kind, (part, scale) in enumerate(parts):
                         planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
-    return NetworkInput(planes, errors, scales)
+    return NetworkInput(planes, errors, scales, medians)
 
 
 def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:
@@ -85,13 +89,8 @@ def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:
     return None
 
 
-def _without_camera(view: View, sign: int) -> tuple[tuple[Field, float], tuple[Field, float]]:
-    """Residual flow and flow minus its median, each as (2, h, w) planes in units of its scale, with the logarithm of that."""
-    median = np.median(view.flow[::4, ::4].reshape(-1, 2), axis=0)
-    return _normalised(sign * view.residual), _normalised(sign * (view.flow - median))
-
-
 def _normalised(vectors: Field) -> tuple[Field, float]:
+    """Vectors as (2, h, w) planes in units of what is usual among them, with half the logarithm of that."""
     few = vectors[::2, ::2]
     scale = float(np.quantile(np.hypot(few[..., 0], few[..., 1]), 0.9)) + FLOOR_PX
     return np.clip(vectors / np.float32(scale), -CLIP, CLIP).transpose(2, 0, 1), 0.5 * float(np.log(scale))

@@ -269,7 +269,7 @@ def _put_down(rng: Rng, hw: tuple[int, int], background: BackgroundSpec, thing: 
     """The thing where something holds it: on the ground at its depth, on the wall, or on what the lower border of the picture cuts off."""
     points = thing.size * np.concatenate([stroke.points for part in thing.parts for stroke in part.strokes])
     tilt = thing.spin.offset
-    rows = points @ (math.sin(tilt), math.cos(tilt))
+    rows = points @ (math.sin(tilt) * (-1 if thing.mirrored else 1), math.cos(tilt))
     lowest, height = float(rows.max()), float(np.ptp(rows))
     x, y = thing.anchor_xy
     if background.ground is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -23,6 +24,7 @@ from segmo.training.arguments import Augmentation
 Array = npt.NDArray[Any]
 COUNT = len(GAPS)
 LONG, SHORT = (0, 3), (1, 2)  # positions of the gaps of four frames and of one
+SMALL_SHARE, LARGEST_WEIGHT, OUTLINE_PX = 0.03, 4.0, 3  # of the weights of small objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,12 @@ class Batch:
     """(B, G, h, w) grey levels."""
     scales: Tensor
     """(B, SCALES)"""
+    median: Tensor
+    """(B, G, 2) pixels"""
     moving: Tensor
     """(B, h, w) share of each pixel that moves."""
+    weight: Tensor
+    """(B, h, w) of each pixel in the loss."""
 
 
 @dataclass(eq=False)
@@ -53,7 +59,11 @@ class Sample:
     """(2, G)"""
     parallax_scales: Array
     """(2, 2)"""
+    median: Array
+    """(G, 2)"""
     moving: Array
+    """(h, w)"""
+    weight: Array
     """(h, w)"""
 
 
@@ -77,13 +87,31 @@ class Scenes:
             record["error"].astype(np.float32),
             scales[: 2 * COUNT].reshape(2, COUNT),
             scales[2 * COUNT :].reshape(2, 2),
+            record["median"].copy(),
             record["moving"].astype(np.float32) / 255,
+            small_counts_more(record["ids"]),
         )
 
     def in_order(self, size: int) -> Iterator[Batch]:
         """All samples as they are, in batches."""
         for start in range(0, self.count, size):
             yield collate([self.sample(index) for index in range(start, min(start + size, self.count))])
+
+
+def small_counts_more(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(h, w) weights from (h, w) ids of objects: that of a small object and its outline is up to `LARGEST_WEIGHT`, of all else 1.
+
+    It is the root of what the object's area is short of `SMALL_SHARE` of the picture: small objects are as many as large ones, but have
+    next to no say in a mean over pixels.
+    """
+    weight = np.ones(ids.shape, np.float32)
+    for k in np.unique(ids[ids > 0]):
+        inside = (ids == k).astype(np.uint8)
+        own = min(LARGEST_WEIGHT, float(np.sqrt(SMALL_SHARE * ids.size / inside.sum())))
+        if own > 1:
+            near = cv2.dilate(inside, np.ones((2 * OUTLINE_PX + 1, 2 * OUTLINE_PX + 1), np.uint8)) > 0
+            weight[near] = np.maximum(weight[near], np.float32(own))
+    return weight
 
 
 def indices(seed: int, iteration: int, size: int, count: int) -> list[int]:
@@ -112,13 +140,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Samples as one batch."""
     size, hw = len(samples), samples[0].moving.shape
     planes, scales = np.empty((size, PLANES, *hw), np.float32), np.empty((size, SCALES), np.float32)
-    error, moving = np.empty((size, COUNT, *hw), np.float32), np.empty((size, *hw), np.float32)
+    error, moving, weight = (np.empty((size, *shape), np.float32) for shape in ((COUNT, *hw), hw, hw))
     for b, sample in enumerate(samples):
         planes[b, : 4 * COUNT].reshape(sample.flow.shape)[:] = sample.flow  # views: the only copy of what was turned around
         planes[b, 4 * COUNT :].reshape(sample.parallax.shape)[:] = sample.parallax
         scales[b] = np.concatenate([sample.flow_scales.ravel(), sample.parallax_scales.ravel()])
-        error[b], moving[b] = sample.error, sample.moving
-    return Batch(*(torch.from_numpy(array) for array in (planes, error, scales, moving)))
+        error[b], moving[b], weight[b] = sample.error, sample.moving, sample.weight
+    median = np.stack([sample.median for sample in samples])
+    return Batch(*(torch.from_numpy(array) for array in (planes, error, scales, median, moving, weight)))
 
 
 def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, another: Any) -> Sample:
@@ -140,7 +169,7 @@ def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, an
         _mirror(sample, 1)
     if rng.random() < chance.flip:
         sample.flow = np.negative(sample.flow, out=sample.flow)[:, ::-1]
-        sample.flow_scales = sample.flow_scales[:, ::-1]
+        sample.flow_scales, sample.median = sample.flow_scales[:, ::-1], -sample.median[::-1]
         sample.error, sample.parallax, sample.parallax_scales = sample.error[::-1], sample.parallax[::-1], sample.parallax_scales[::-1]
     return sample
 
@@ -149,7 +178,7 @@ def _copy_gaps(sample: Sample, source: Sample, pairs: Sequence[tuple[int, int]])
     """Let gaps show what other gaps of a sample show; each pair is (from, to)."""
     for origin, target in pairs:
         sample.flow[:, target], sample.flow_scales[:, target] = source.flow[:, origin], source.flow_scales[:, origin]
-        sample.error[target] = source.error[origin]
+        sample.error[target], sample.median[target] = source.error[origin], source.median[origin]
         if origin in LONG:
             a, b = LONG.index(origin), LONG.index(target)
             sample.parallax[b], sample.parallax_scales[b] = source.parallax[a], source.parallax_scales[a]
@@ -160,7 +189,7 @@ def _extrapolate(sample: Sample) -> None:
         usual = np.exp(2 * sample.flow_scales[:, short])
         longer = 4 * (usual - FLOOR_PX) + FLOOR_PX
         sample.flow[:, long] = np.clip(sample.flow[:, short] * (4 * usual / longer)[:, None, None, None], -CLIP, CLIP)
-        sample.flow_scales[:, long] = 0.5 * np.log(longer)
+        sample.flow_scales[:, long], sample.median[long] = 0.5 * np.log(longer), 4 * sample.median[short]
 
 
 def _forget_parallax(sample: Sample, which: Sequence[int]) -> None:
@@ -172,7 +201,9 @@ def _mirror(sample: Sample, direction: int) -> None:
     axis = -1 - direction
     sample.flow, sample.parallax = np.flip(sample.flow, axis), np.flip(sample.parallax, axis)
     sample.error, sample.moving = np.flip(sample.error, axis), np.flip(sample.moving, axis)
+    sample.weight = np.flip(sample.weight, axis)
     sample.flow[:, :, direction] *= -1
+    sample.median[:, direction] *= -1
 
 
 def _resized(batch: Batch, rng: np.random.Generator, chance: Augmentation) -> Batch:
@@ -180,10 +211,12 @@ def _resized(batch: Batch, rng: np.random.Generator, chance: Augmentation) -> Ba
     small = (height * 3 // 4, width * 3 // 4)
     draw = rng.random()
     if draw < chance.smaller:
-        planes, error, moving = (F.interpolate(x, small, mode="area") for x in (batch.planes, batch.error, batch.moving[:, None]))
-        return Batch(planes, error, batch.scales, moving[:, 0])
+        maps = (batch.planes, batch.error, batch.moving[:, None], batch.weight[:, None])
+        planes, error, moving, weight = (F.interpolate(x, small, mode="area") for x in maps)
+        return Batch(planes, error, batch.scales, batch.median, moving[:, 0], weight[:, 0])
     if draw < chance.smaller + chance.cropped:
         y, x = int(rng.integers(height - small[0] + 1)), int(rng.integers(width - small[1] + 1))
         window = np.s_[..., y : y + small[0], x : x + small[1]]
-        return Batch(batch.planes[window], batch.error[window], batch.scales, batch.moving[window])
+        cut = (x[window] for x in (batch.moving, batch.weight))
+        return Batch(batch.planes[window], batch.error[window], batch.scales, batch.median, *cut)
     return batch

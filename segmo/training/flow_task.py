@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from segmo.errors import WeightsError
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
-from segmo.networks.flow_net import FlowNet
+from segmo.networks.flow_net import FlowNet, widened
 from segmo.networks.weights import read_tensors
 from segmo.training.arguments import TrainArguments
 from segmo.training.batches import Batch, Scenes, make_batch
@@ -60,7 +60,7 @@ class FlowTask(Task[Batch]):
             floats = {name: value.float() for name, value in read_tensors(self.arguments.start_from)[0].items()}
             counters = {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}  # of batches
             try:
-                model.load_state_dict(floats | counters, strict=True)
+                model.load_state_dict(widened(floats, model) | counters, strict=True)
             except RuntimeError as error:
                 raise WeightsError(f"{self.arguments.start_from} does not fit this network: {error}. Give its own weights.") from error
         return model
@@ -76,12 +76,12 @@ class FlowTask(Task[Batch]):
 
     def logits(self, model: nn.Module, part: Batch) -> Tensor:
         """(B, h, w)"""
-        logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales)))
+        logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales, part.median)))
         return logits
 
     def loss(self, logits: Tensor, part: Batch) -> Tensor:
         """Cross entropy and Dice."""
-        return segmentation_loss(logits, part.moving.to(self.device), self.arguments.dice_weight)
+        return segmentation_loss(logits, part.moving.to(self.device), self.arguments.dice_weight, part.weight.to(self.device))
 
     def held_out(self, process: int, processes: int) -> Iterator[Batch]:
         """Batches of held-out scenes."""

@@ -12,9 +12,16 @@ FEWEST_PX = 20.0
 """Objects below this many pixels are left to the cross entropy: their overlap is all edge."""
 
 
-def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float) -> Tensor:
-    """Cross entropy, plus soft Dice (Milletari et al., 3DV 2016) where there is an object; logits and target are (B, h, w)."""
-    loss = F.binary_cross_entropy_with_logits(logits, target)
+def segmentation_loss(logits: Tensor, target: Tensor, dice_weight: float, weight: Tensor | None = None) -> Tensor:
+    """Cross entropy, plus soft Dice (Milletari et al., 3DV 2016) where there is an object.
+
+    Args:
+        logits: (B, h, w).
+        target: (B, h, w) in [0, 1].
+        dice_weight: of the second part.
+        weight: (B, h, w) of each pixel in the first part; all count the same if None.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, target, weight)
     area = target.sum((1, 2))
     probability = torch.sigmoid(logits)
     overlap = 2 * (probability * target).sum((1, 2)) + 1

@@ -70,14 +70,17 @@ class SceneKind:
 
 
 def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
-    """Layout of one sample on a flow grid of `hw`: inputs, and the share of each pixel that moves, in 255ths."""
+    """Layout of one sample on a flow grid of `hw`: inputs, the share of each pixel that moves, in 255ths, and
+    the id of the moving object at its centre, 0 for none."""
     h, w = hw[0] // 2, hw[1] // 2
     return np.dtype(
         [
             ("planes", np.float16, (PLANES, h, w)),
             ("error", np.uint8, (len(GAPS), h, w)),
             ("scales", np.float32, (SCALES,)),
+            ("median", np.float32, (len(GAPS), 2)),
             ("moving", np.uint8, (h, w)),
+            ("ids", np.uint8, (h, w)),
         ]
     )
 
@@ -104,11 +107,12 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
     inputs = network_input(FrameViews(flow.flow, flow.valid), flow.error, both_ways=True)
-    moving = (scene.moving_labels[2] > 0).astype(np.uint8) * np.uint8(255)
+    ids = scene.moving_labels[2]
     hw = (flow.flow.shape[1], flow.flow.shape[2])
-    record = np.zeros((), record_dtype(hw))
-    record["planes"], record["error"], record["scales"] = inputs.planes, inputs.error, inputs.scales
-    record["moving"] = cv2.resize(moving, (hw[1] // 2, hw[0] // 2), interpolation=cv2.INTER_AREA)
+    record, size = np.zeros((), record_dtype(hw)), (hw[1] // 2, hw[0] // 2)
+    record["planes"], record["error"], record["scales"], record["median"] = inputs.planes, inputs.error, inputs.scales, inputs.median
+    record["moving"] = cv2.resize((ids > 0).astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    record["ids"] = cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)
     return record
 
 

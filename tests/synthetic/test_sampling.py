@@ -90,6 +90,7 @@ def test_still_things_stand_on_something_unless_they_may_hover() -> None:
     hovering, free = gaps(1.0)
     assert np.quantile(np.abs(standing), 0.75) < 2 and hanging == 0
     assert np.quantile(np.abs(hovering), 0.75) > 10 and free > 3
+    assert np.min(standing) > -4  # none sinks in, the mirrored and strongly tilted no more than others; some are hidden below
 
 
 def test_a_carried_camera_sways_beside_its_path() -> None:

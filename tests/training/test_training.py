@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from segmo.errors import DataError, SettingsError, WeightsError
+from segmo.networks.flow_net import seen_by_size_and_camera
 from segmo.networks.weights import read_tensors
 from segmo.training import shards
 from segmo.training.arguments import Augmentation, DataArguments, TrainArguments, read_arguments
-from segmo.training.batches import Scenes, augmented, collate, indices, make_batch
+from segmo.training.batches import Scenes, augmented, collate, indices, make_batch, small_counts_more
 from segmo.training.loop import train
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import SceneKind
@@ -127,6 +128,8 @@ def test_mirrored_and_reversed_scenes_stay_true(folder):
     # upside down and left to right negate both directions of flow, reversing time negates them again
     np.testing.assert_array_equal(once.flow[:, ::-1, :, ::-1, ::-1], data.sample(3).flow)
     np.testing.assert_array_equal(once.moving[::-1, ::-1], data.sample(3).moving)
+    np.testing.assert_array_equal(once.weight[::-1, ::-1], data.sample(3).weight)
+    np.testing.assert_array_equal(once.median[::-1], data.sample(3).median)
     twice = augmented(once, rng, always(flip=1.0), None)
     for a, b in zip(dataclasses.astuple(collate([twice])), dataclasses.astuple(plain), strict=True):
         assert torch.equal(a, b)
@@ -143,6 +146,33 @@ def test_extrapolated_flow_is_four_times_the_short_one(folder):
     in_pixels = changed.flow * np.exp(2 * changed.flow_scales)[:, :, None, None, None]
     unclipped = (np.abs(changed.flow[:, 3]) < 3.99) & (np.abs(changed.flow[:, 2]) < 3.99)
     np.testing.assert_allclose(in_pixels[:, 3][unclipped], 4 * in_pixels[:, 2][unclipped], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(changed.median[[0, 3]], 4 * changed.median[[1, 2]])
+
+
+def test_what_follows_from_flow_and_camera_survives_the_changes(folder):
+    """How far something runs ahead of the camera's flow is the same mirrored, upside down and in reversed time."""
+    data = scenes(folder)
+    plain, changed = (collate([x]) for x in (data.sample(3), augmented(data.sample(3), np.random.default_rng(0), always(flip=1.0), None)))
+    derived = [seen_by_size_and_camera(x.planes, x.scales, x.median)[:, 8:] for x in (plain, changed)]
+    assert derived[0][:, :4].abs().max() > 0.1
+    for kind in range(0, 12, 4):
+        expected = derived[0][:, kind : kind + 4].flip(1, 2, 3)
+        torch.testing.assert_close(derived[1][:, kind : kind + 4], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_small_objects_and_their_outlines_count_more():
+    ids = np.zeros((60, 100), np.uint8)
+    ids[5:10, 5:10], ids[20:60, 20:100] = 1, 2
+    weight = small_counts_more(ids)
+    assert (
+        weight[7, 7] == weight[7, 11] == pytest.approx(np.sqrt(0.03 * 6000 / 25)) and weight[7, 14] == weight[40, 50] == weight[0, 50] == 1
+    )
+    assert small_counts_more(np.pad(np.ones((1, 1), np.uint8), 20)).max() == 4
+    logits, target = torch.zeros(1, 60, 100), torch.from_numpy(ids > 0).float()[None]
+    wrong = [logits.clone() for _ in range(2)]
+    wrong[0][0, 5:10, 5:10], wrong[1][0, 30:35, 30:35] = -5, -5
+    small, large = (float(segmentation_loss(x, target, 0.0, torch.from_numpy(weight)[None])) for x in wrong)
+    assert small > large
 
 
 def test_batches_come_in_smaller_sizes_too(folder):
