@@ -1,4 +1,5 @@
-"""What the motion network sees of one frame: flow without the camera, flow without its median, and parallax split from motion.
+"""What the motion network sees of one frame: flow without the camera, flow without its median, parallax split from motion, and how
+what is left relates to the flow that the camera makes.
 
 Training and inference build their inputs here, so that both see exactly the same. All maps are on half the flow grid; displacements are
 in pixels of the whole grid, divided by what is usual in the frame, since speed alone says little about what moves on its own. The scale
@@ -21,8 +22,11 @@ Field = npt.NDArray[np.floating[Any]]
 
 FLOOR_PX = 0.3  # about the error of the flow: what is slower than this is not blown up to the size of motion
 CLIP = 4.0
+CAMERA_PX = 0.5  # added to the flow that the camera makes where something is divided by it: its own noise
+RELATIVE_CLIP = 3.0  # of what is divided by it
 LONG_GAPS = (-4, 4)  # parallax of a single frame is mostly below the noise
-PLANES = 4 * len(GAPS) + 2 * len(LONG_GAPS)
+STORED_PLANES = 4 * len(GAPS) + 2 * len(LONG_GAPS)
+PLANES = STORED_PLANES + 5 * len(GAPS)
 SCALES = 2 * len(GAPS) + 2 * len(LONG_GAPS)
 
 
@@ -32,7 +36,8 @@ class NetworkInput:
 
     planes: npt.NDArray[np.float16]
     """(PLANES, h, w): for each gap residual (x, y), then for each gap flow minus its median (x, y), both times the sign of the gap so that
-    all point ahead in time; then for each long gap parallax along and motion across the epipolar lines, zero where they are unknown."""
+    all point ahead in time; then for each long gap parallax along and motion across the epipolar lines, zero where they are unknown; then
+    what `beside_camera` makes of the first ones."""
     error: npt.NDArray[np.uint8]
     """(G, h, w) photometric error in grey levels."""
     scales: npt.NDArray[np.float32]
@@ -54,7 +59,7 @@ def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways:
             gives the same masks in two thirds of the time.
     """
     hw, count = views.map_hw, len(GAPS)
-    planes, scales = np.zeros((PLANES, *hw), np.float16), np.zeros(SCALES, np.float32)
+    planes, scales = np.zeros((PLANES, *hw), np.float32), np.zeros(SCALES, np.float32)
     errors, medians = np.zeros((count, *hw), np.uint8), np.zeros((count, 2), np.float32)
     standing_in = [_source(g, views.valid) for g in range(count)]
     for source in sorted({index for index in standing_in if index is not None}):
@@ -77,7 +82,41 @@ def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways:
                 for k in slots:
                     for kind, (part, scale) in enumerate(parts):
                         planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
-    return NetworkInput(planes, errors, scales, medians)
+    planes[STORED_PLANES:] = beside_camera(planes[: 4 * count], scales[: 2 * count], medians)
+    return NetworkInput(planes.astype(np.float16), errors, scales, medians)
+
+
+def beside_camera(planes: Field, scales: Field, median: Field) -> Field:
+    """The residual on a scale that fast movers elsewhere do not change, and in relation to the flow that the camera makes.
+
+    What is nearer to a travelling camera runs ahead of the flow around it, never aside, and what the camera follows lags behind. That is
+    the same in a mirrored picture and in reversed time.
+
+    Args:
+        planes: (4 G, h, w) residual of each of G gaps and flow minus its median, as in `NetworkInput`.
+        scales: half the logarithms of what those were divided by, 2 G in all.
+        median: (G, 2) in pixels.
+
+    Returns:
+        (5 G, h, w): for each gap the residual (x, y) with the logarithm of its length for a length; then for each gap how far it runs ahead
+        of the camera's flow, as a share of that; then how far aside; then the logarithm of the length of the camera's flow.
+    """
+    count = len(median)
+    vectors = planes.astype(np.float32).reshape(2, count, 2, *planes.shape[1:])
+    vectors *= np.exp(2 * scales).astype(np.float32).reshape(2, count, 1, 1, 1)
+    residual, camera = vectors[0], vectors[1] - vectors[0] + median[:, :, None, None]
+    answer = np.empty((5 * count, *planes.shape[1:]), np.float32)
+    long, speed = (np.sqrt(v[:, 0] * v[:, 0] + v[:, 1] * v[:, 1]) for v in (residual, camera))
+    shrunk = np.log(1 + long / FLOOR_PX) / (2 * long + np.float32(1e-6))
+    np.multiply(residual, shrunk[:, None], out=answer[: 2 * count].reshape(residual.shape))
+    share = 1 / np.square(speed + np.float32(CAMERA_PX))
+    ahead = (residual[:, 0] * camera[:, 0] + residual[:, 1] * camera[:, 1]) * share
+    aside = np.abs(residual[:, 0] * camera[:, 1] - residual[:, 1] * camera[:, 0]) * share
+    np.clip(ahead, -RELATIVE_CLIP, RELATIVE_CLIP, out=answer[2 * count : 3 * count])
+    np.minimum(aside, RELATIVE_CLIP, out=answer[3 * count : 4 * count])
+    np.log(1 + speed / FLOOR_PX, out=answer[4 * count :])
+    answer[4 * count :] *= 0.5
+    return answer
 
 
 def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:

@@ -14,14 +14,6 @@ STRIDE = 16
 """Inputs are extended to multiples of this many pixels."""
 ERROR_UNIT = 64.0
 """Grey levels of photometric error that count as 1."""
-SLOW_PX = 0.3
-"""Displacement in pixels from which on a logarithm tells slow from slower."""
-CAMERA_PX = 0.5
-"""Added to the camera's flow in pixels where something is divided by it: its own noise."""
-RELATIVE_LIMIT = 3.0
-"""Motion relative to the camera's flow is cut off here."""
-DERIVED = 5
-"""Planes that the network derives for each gap; see `seen_by_size_and_camera`."""
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -42,43 +34,14 @@ class Residual(nn.Module):
         return F.relu(x + self.second(self.first(x)))
 
 
-def seen_by_size_and_camera(planes: Tensor, scales: Tensor, median: Tensor) -> Tensor:
-    """The residual flow on a scale that a fast mover elsewhere does not change, and in relation to the flow that the camera makes.
-
-    What is nearer to a travelling camera runs ahead of the flow around it, and never aside; what the camera follows lags behind.
-    All are the same in a mirrored picture and in reversed time, but for the direction of the residual.
-
-    Args:
-        planes: (B, planes, h, w) float, of which the first 2 G are the residual of G gaps (x, y) and the next 2 G flow minus its median,
-            each in units of its scale.
-        scales: (B, scales) whose first G and next G are half the logarithms of those scales in pixels.
-        median: (B, G, 2) median flow in pixels.
-
-    Returns:
-        (B, DERIVED G, h, w): for each gap the residual (x, y) with its length on a logarithmic scale; then for all gaps how far it runs
-        ahead of the camera's flow as a share of that; then how far aside; then the length of the camera's flow, logarithmic.
-    """
-    size, (height, width), gaps = len(planes), planes.shape[-2:], median.shape[1]
-    both = planes[:, : 4 * gaps].reshape(size, 2, gaps, 2, height, width)
-    residual, centred = (both * torch.exp(2 * scales[:, : 2 * gaps]).reshape(size, 2, gaps, 1, 1, 1)).unbind(1)
-    camera = centred + median[..., None, None] - residual
-    length, speed = (_length(x) for x in (residual, camera))
-    slow = residual * (torch.log1p(length / SLOW_PX) / (2 * length + 1e-6))[:, :, None]
-    unit = (speed + CAMERA_PX).square()
-    ahead = ((residual * camera).sum(2) / unit).clamp(-RELATIVE_LIMIT, RELATIVE_LIMIT)
-    aside = ((residual[:, :, 0] * camera[:, :, 1] - residual[:, :, 1] * camera[:, :, 0]).abs() / unit).clamp(max=RELATIVE_LIMIT)
-    return torch.cat([slow.flatten(1, 2), ahead, aside, torch.log1p(speed / SLOW_PX) / 2], 1)
-
-
-def _length(vectors: Tensor) -> Tensor:
-    return vectors.square().sum(2).sqrt()
-
-
-def widened(tensors: dict[str, Tensor], model: FlowNet) -> dict[str, Tensor]:
-    """Weights of a network that saw less, for one that sees more: what is new counts nothing at first."""
+def widened(tensors: dict[str, Tensor], model: FlowNet, planes: int) -> dict[str, Tensor]:
+    """Weights of a network that saw fewer planes, for `model`, which sees `planes`: new ones come last and count nothing at first."""
     name = "down2.0.0.weight"
     missing = model.get_parameter(name).shape[1] - tensors[name].shape[1]
-    return tensors | {name: F.pad(tensors[name], (0, 0, 0, 0, 0, missing))} if missing > 0 else tensors
+    if missing <= 0:
+        return tensors
+    seen, rest = tensors[name][:, : planes - missing], tensors[name][:, planes - missing :]
+    return tensors | {name: torch.cat([seen, seen.new_zeros(len(seen), missing, *seen.shape[2:]), rest], 1)}
 
 
 class FlowNet(nn.Module):
@@ -87,7 +50,7 @@ class FlowNet(nn.Module):
     def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, ...] = (24, 48, 80, 128)) -> None:
         super().__init__()
         a, b, c, d = widths
-        self.down2 = nn.Sequential(_conv(planes + errors + scales + DERIVED * errors, a, 2), _conv(a, a))
+        self.down2 = nn.Sequential(_conv(planes + errors + scales, a, 2), _conv(a, a))
         self.down4 = nn.Sequential(_conv(a, b, 2), Residual(b))
         self.down8 = nn.Sequential(_conv(b, c, 2), Residual(c))
         self.down16 = nn.Sequential(_conv(c, d, 2), Residual(d), Residual(d, 2))
@@ -98,23 +61,25 @@ class FlowNet(nn.Module):
         self.head = nn.Conv2d(a, 4, 3, 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
 
-    def forward(self, planes: Tensor, error: Tensor, scales: Tensor, median: Tensor) -> Tensor:
+    def forward(self, planes: Tensor, error: Tensor, scales: Tensor) -> Tensor:
         """Logits that a pixel moves.
 
         Args:
-            planes: (B, planes, h, w), of any precision; see `seen_by_size_and_camera` for the first ones.
-            error: (B, errors, h, w) grey levels, one for each gap.
+            planes: (B, planes, h, w), of any precision.
+            error: (B, errors, h, w) grey levels.
             scales: (B, scales) float.
-            median: (B, errors, 2) median flow of each gap in pixels.
 
         Returns:
             (B, h, w)
         """
         height, width = planes.shape[-2:]
-        planes = planes.to(scales.dtype)
-        numbers = scales[..., None, None].expand(-1, -1, height, width)
-        x = torch.cat([planes, error / ERROR_UNIT, numbers, seen_by_size_and_camera(planes, scales, median)], 1)
-        x = F.pad(x, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+        first, second = planes.shape[1], planes.shape[1] + error.shape[1]
+        shape = (len(planes), second + scales.shape[1], height + -height % STRIDE, width + -width % STRIDE)
+        x = torch.empty(shape, dtype=scales.dtype, device=scales.device)
+        x[:, :first, :height, :width], x[:, first:second, :height, :width] = planes, error / ERROR_UNIT
+        x[:, second:] = scales[..., None, None]
+        x[:, :second, height:, :width] = x[:, :second, height - 1 : height, :width]  # what is added repeats the border
+        x[:, :second, :, width:] = x[:, :second, :, width - 1 : width]
         half = self.down2(x)
         quarter = self.down4(half)
         eighth = self.down8(quarter)

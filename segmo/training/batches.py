@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segmo.lite.flow import GAPS
-from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES
+from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES, STORED_PLANES, beside_camera
 from segmo.training.arguments import Augmentation
 
 Array = npt.NDArray[Any]
@@ -37,8 +37,6 @@ class Batch:
     """(B, G, h, w) grey levels."""
     scales: Tensor
     """(B, SCALES)"""
-    median: Tensor
-    """(B, G, 2) pixels"""
     moving: Tensor
     """(B, h, w) share of each pixel that moves."""
     weight: Tensor
@@ -143,11 +141,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     error, moving, weight = (np.empty((size, *shape), np.float32) for shape in ((COUNT, *hw), hw, hw))
     for b, sample in enumerate(samples):
         planes[b, : 4 * COUNT].reshape(sample.flow.shape)[:] = sample.flow  # views: the only copy of what was turned around
-        planes[b, 4 * COUNT :].reshape(sample.parallax.shape)[:] = sample.parallax
+        planes[b, 4 * COUNT : STORED_PLANES].reshape(sample.parallax.shape)[:] = sample.parallax
+        planes[b, STORED_PLANES:] = beside_camera(planes[b, : 4 * COUNT], sample.flow_scales, sample.median)
         scales[b] = np.concatenate([sample.flow_scales.ravel(), sample.parallax_scales.ravel()])
         error[b], moving[b], weight[b] = sample.error, sample.moving, sample.weight
-    median = np.stack([sample.median for sample in samples])
-    return Batch(*(torch.from_numpy(array) for array in (planes, error, scales, median, moving, weight)))
+    return Batch(*(torch.from_numpy(array) for array in (planes, error, scales, moving, weight)))
 
 
 def augmented(sample: Sample, rng: np.random.Generator, chance: Augmentation, another: Any) -> Sample:
@@ -213,10 +211,9 @@ def _resized(batch: Batch, rng: np.random.Generator, chance: Augmentation) -> Ba
     if draw < chance.smaller:
         maps = (batch.planes, batch.error, batch.moving[:, None], batch.weight[:, None])
         planes, error, moving, weight = (F.interpolate(x, small, mode="area") for x in maps)
-        return Batch(planes, error, batch.scales, batch.median, moving[:, 0], weight[:, 0])
+        return Batch(planes, error, batch.scales, moving[:, 0], weight[:, 0])
     if draw < chance.smaller + chance.cropped:
         y, x = int(rng.integers(height - small[0] + 1)), int(rng.integers(width - small[1] + 1))
         window = np.s_[..., y : y + small[0], x : x + small[1]]
-        cut = (x[window] for x in (batch.moving, batch.weight))
-        return Batch(batch.planes[window], batch.error[window], batch.scales, batch.median, *cut)
+        return Batch(batch.planes[window], batch.error[window], batch.scales, batch.moving[window], batch.weight[window])
     return batch

@@ -60,7 +60,7 @@ class FlowTask(Task[Batch]):
             floats = {name: value.float() for name, value in read_tensors(self.arguments.start_from)[0].items()}
             counters = {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}  # of batches
             try:
-                model.load_state_dict(widened(floats, model) | counters, strict=True)
+                model.load_state_dict(widened(floats, model, PLANES) | counters, strict=True)
             except RuntimeError as error:
                 raise WeightsError(f"{self.arguments.start_from} does not fit this network: {error}. Give its own weights.") from error
         return model
@@ -76,7 +76,7 @@ class FlowTask(Task[Batch]):
 
     def logits(self, model: nn.Module, part: Batch) -> Tensor:
         """(B, h, w)"""
-        logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales, part.median)))
+        logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales)))
         return logits
 
     def loss(self, logits: Tensor, part: Batch) -> Tensor:

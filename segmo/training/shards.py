@@ -22,7 +22,7 @@ import numpy.typing as npt
 from segmo.errors import DataError, OutputError, SettingsError
 from segmo.files import replacing, write_text
 from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
-from segmo.lite.inputs import PLANES, SCALES, network_input
+from segmo.lite.inputs import SCALES, STORED_PLANES, network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
 from segmo.synthetic.dataset import sample_seed
@@ -75,7 +75,7 @@ def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
     h, w = hw[0] // 2, hw[1] // 2
     return np.dtype(
         [
-            ("planes", np.float16, (PLANES, h, w)),
+            ("planes", np.float16, (STORED_PLANES, h, w)),
             ("error", np.uint8, (len(GAPS), h, w)),
             ("scales", np.float32, (SCALES,)),
             ("median", np.float32, (len(GAPS), 2)),
@@ -110,7 +110,8 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     ids = scene.moving_labels[2]
     hw = (flow.flow.shape[1], flow.flow.shape[2])
     record, size = np.zeros((), record_dtype(hw)), (hw[1] // 2, hw[0] // 2)
-    record["planes"], record["error"], record["scales"], record["median"] = inputs.planes, inputs.error, inputs.scales, inputs.median
+    record["planes"], record["error"] = inputs.planes[:STORED_PLANES], inputs.error
+    record["scales"], record["median"] = inputs.scales, inputs.median
     record["moving"] = cv2.resize((ids > 0).astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
     record["ids"] = cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)
     return record

@@ -87,5 +87,8 @@ def _probability(inputs: list[NetworkInput], model: FlowNet) -> npt.NDArray[np.f
     import torch
 
     with torch.inference_mode():
-        arrays = ([i.planes for i in inputs], [i.error for i in inputs], [i.scales for i in inputs], [i.median for i in inputs])
-        return torch.sigmoid(model(*(torch.from_numpy(np.stack(array)) for array in arrays))).numpy()
+        planes, error, scales = (
+            torch.from_numpy(np.stack(arrays))
+            for arrays in ([i.planes for i in inputs], [i.error for i in inputs], [i.scales for i in inputs])
+        )
+        return torch.sigmoid(model(planes, error, scales)).numpy()

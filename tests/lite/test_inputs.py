@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segmo.lite.flow import GAPS
-from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES, network_input
+from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES, STORED_PLANES, beside_camera, network_input
 from segmo.lite.views import FrameViews
 
 HW = (128, 192)
@@ -104,4 +104,36 @@ def test_motion_across_epipolar_lines_is_told_from_parallax():
 def test_no_parallax_without_travel():
     flow, _ = scene(speed=(2.0, 0.5))
     made = network_input(FrameViews(flow, EVERY), no_error())
-    assert not made.planes[16:].any() and not made.scales[8:].any()
+    assert not made.planes[16:STORED_PLANES].any() and not made.scales[8:].any()
+
+
+def beside(camera: tuple[float, float], objects: list[tuple[float, float]], scale: float = 1.0) -> tuple[np.ndarray, ...]:
+    """What is derived where everything flows by `camera` and bands of eight columns by `objects` on top of that, in pixels."""
+    gaps = len(GAPS)
+    residual = np.zeros((gaps, 2, 16, 8 * (len(objects) + 1)), np.float32)
+    for number, motion in enumerate(objects):
+        residual[..., 8 * number : 8 * number + 8] = np.array(motion)[:, None, None]
+    planes = np.concatenate([residual, residual]).reshape(4 * gaps, *residual.shape[2:]) / scale
+    derived = beside_camera(planes, np.full(2 * gaps, 0.5 * np.log(scale)), np.tile(np.array(camera, np.float32), (gaps, 1)))
+    return derived[: 2 * gaps].reshape(residual.shape), *derived[2 * gaps :].reshape(3, gaps, *residual.shape[2:])
+
+
+def test_what_is_near_runs_ahead_of_the_flow_of_the_camera_and_what_is_followed_lags():
+    _, ahead, aside, speed = beside((10.0, 0.0), [(5.0, 0.0), (-10.0, 0.0), (0.0, 4.0)])
+    near, followed, across = (ahead[0, 0, column] for column in (4, 12, 20))
+    assert 0.4 < near < 0.5 and -1 < followed < -0.85 and across == 0
+    assert aside[0, 0, 4] == aside[0, 0, 12] == 0 and 0.3 < aside[0, 0, 20] < 0.4
+    assert ahead[0, 0, -1] == aside[0, 0, -1] == 0
+    np.testing.assert_allclose(speed, 0.5 * np.log(1 + 10 / FLOOR_PX), rtol=1e-5)
+
+
+def test_a_mirrored_picture_is_ahead_and_aside_alike():
+    one, other = (beside((side * 10.0, 3.0), [(side * 2.0, 1.0)]) for side in (1, -1))
+    for kind in (1, 2, 3):
+        np.testing.assert_allclose(one[kind], other[kind], rtol=1e-5)
+
+
+def test_a_slow_mover_shows_however_fast_others_are():
+    alone, beside_a_fast_one = beside((0.0, 0.0), [(1.5, 0.0)])[0], beside((0.0, 0.0), [(1.5, 0.0), (60.0, 0.0)], scale=60.0)[0]
+    np.testing.assert_allclose(alone[..., :8], beside_a_fast_one[..., :8], rtol=1e-4)
+    assert alone[0, 0, 0, 0] > 0.25 * beside_a_fast_one[0, 0, 0, 12]
