@@ -1,4 +1,4 @@
-"""FlowNet: which pixels of a frame move on their own, from its flow towards four other frames.
+"""FlowNet for training: which pixels of a frame move on their own, from its flow towards four other frames. `flow_graph.py` is for use.
 
 Source: own design, a small U-Net trained by us on rendered scenes (`segmo/training/configs/lite.yaml`). Licence: MIT. Deviations: none.
 """
@@ -8,12 +8,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-STRIDE = 16
-"""Inputs are extended to multiples of this many pixels."""
-ERROR_UNIT = 64.0
-"""Grey levels of photometric error that count as 1."""
+from segmo.networks.flow_graph import ERROR_UNIT, STRIDE
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -89,16 +85,6 @@ class FlowNet(nn.Module):
         x = self.up4(torch.cat([_twice(x), quarter], 1))
         x = self.up2(torch.cat([_twice(x), half], 1))
         return F.pixel_shuffle(self.head(x), 2)[:, 0, :height, :width]
-
-    def fused(self) -> FlowNet:
-        """This network for use only, in evaluation mode, and faster: normalisations become part of the convolutions before them."""
-        for module in list(self.modules()):
-            if isinstance(module, nn.Sequential):
-                for i in range(len(module) - 1):
-                    convolution, norm = module[i], module[i + 1]
-                    if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                        module[i], module[i + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
-        return self
 
 
 def _twice(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
-from segmo.lite.inputs import NetworkInput, network_input
+from segmo.lite.inputs import network_input
 from segmo.lite.parallel import parallel_map
 from segmo.lite.views import FrameViews
 from segmo.settings import MaskSettings
@@ -30,11 +30,11 @@ from segmo.types import (
     Steps,
     Tracks,
 )
-from segmo.zoo.lite_motion import BATCH, load_flow_net, motion_probability, shipped_net
+from segmo.zoo.lite_motion import load_flow_graph, motion_probability
 from segmo.zoo.registry import LITE_MOTION
 
 if TYPE_CHECKING:
-    from segmo.networks.flow_net import FlowNet
+    from segmo.networks.flow_graph import FlowGraph
 
 NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
@@ -54,7 +54,6 @@ class LiteFlow:
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
-        shipped_net()  # is loaded meanwhile: what wants flow mostly wants to know next what moves
         hw = grid_size(clip.hw)
         grey = grey_grid(clip.frames, hw)
         fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
@@ -126,8 +125,10 @@ class LiteFeatures:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What the flow of one frame shows besides the input of the network."""
+    """What the flow of one frame shows."""
 
+    opinion: npt.NDArray[np.float32]
+    """(h, w) of the network."""
     residuals: cues.Residuals
     test: verification.FrameTest | None
     motion: parallax.EgoMotion | None
@@ -153,7 +154,7 @@ class LiteMotion:
     identity = f"lite-motion-12-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
-    def __init__(self, network: FlowNet | None = None) -> None:
+    def __init__(self, network: FlowGraph | None = None) -> None:
         self._network = network  # ours is loaded for evidence only: a decision at another threshold needs no weights
 
     @classmethod
@@ -163,7 +164,7 @@ class LiteMotion:
         Raises:
             WeightsError: they do not fit.
         """
-        return cls(load_flow_net(path, sha256=""))
+        return cls(load_flow_graph(path, sha256=""))
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
@@ -177,23 +178,19 @@ class LiteMotion:
         """What stands out, before it is asked whether a static scene could look the same."""
         frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         grey = grey_grid(clip.frames, fields.grid_hw)
-        model = self._network = self._network or shipped_net().result()
+        model = self._network = self._network or load_flow_graph()
 
-        def look(t: int) -> tuple[_Look, NetworkInput]:
+        def look(t: int) -> _Look:
             views = FrameViews(fields.flow[:, t], fields.valid[:, t])
-            made = network_input(views, fields.photometric_error[:, t])
-            return _Look(cues.frame_residuals(views), verification.test_frame(views, grey, t), heading.motion_ahead(views)), made
+            opinion = motion_probability(network_input(views, fields.photometric_error[:, t]), model)
+            test, motion = verification.test_frame(views, grey, t), heading.motion_ahead(views)
+            return _Look(opinion, cues.frame_residuals(views), test, motion)
 
-        def judge(first: int) -> tuple[list[_Look], npt.NDArray[np.float32]]:
-            looked = [look(t) for t in range(first, min(first + BATCH, frames))]
-            return [seen for seen, _ in looked], motion_probability([made for _, made in looked], model)
-
-        looks, opinions = list[_Look](), []
-        for seen, opinion in parallel_map(judge, range(0, frames, BATCH)):
-            looks += seen
-            opinions.append(opinion)
+        looks = list[_Look]()
+        for seen in parallel_map(look, range(frames)):
+            looks.append(seen)
             yield 0.9 * len(looks) / frames
-        network = np.concatenate(opinions)
+        network = np.stack([seen.opinion for seen in looks])
         residuals, tests = [seen.residuals for seen in looks], [seen.test for seen in looks]
         chunks = [residuals[first : first + CUE_CHUNK] for first in range(0, frames, CUE_CHUNK)]
         cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))

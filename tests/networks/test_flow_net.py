@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
+from segmo.networks.flow_graph import FlowGraph
 from segmo.networks.flow_net import FlowNet, widened
+
+CHANNELS = PLANES + len(GAPS) + SCALES
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +40,46 @@ def test_logits_have_the_size_of_the_input(net, hw):
     assert logits.shape == (2, *hw) and torch.isfinite(logits).all()
 
 
-def test_the_network_for_use_gives_what_the_trained_one_gives(net):
-    trained = FlowNet(PLANES, len(GAPS), SCALES)
+def state(net: FlowNet) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in net.state_dict().items() if value.is_floating_point()}
+
+
+@pytest.mark.parametrize("widths", [(24, 48, 80, 128), (8, 12, 20, 24)])
+def test_the_network_for_use_gives_what_the_trained_one_gives(widths):
+    torch.manual_seed(1)
+    trained = FlowNet(PLANES, len(GAPS), SCALES, widths)
     with torch.no_grad():
         trained(*inputs(4, 64, 64))  # so that the normalisations have something to do
     trained.eval()
-    given = inputs(2, 33, 50)
-    with torch.inference_mode():
-        expected = trained(*given)
-        torch.testing.assert_close(trained.fused()(*given), expected, rtol=1e-4, atol=1e-4)
-    assert not any(isinstance(module, torch.nn.BatchNorm2d) and name.startswith("down2") for name, module in trained.named_modules())
+    graph = FlowGraph(state(trained), CHANNELS)
+    for hw in ((33, 50), (64, 48), (33, 50)):
+        given = inputs(1, *hw)
+        with torch.inference_mode():
+            expected = trained(*given)[0].numpy()
+        np.testing.assert_allclose(graph.logits(*(x[0].numpy() for x in given)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_threads_use_one_network_side_by_side(net):
+    graph = FlowGraph(state(net), CHANNELS)
+    given = [[x[b].numpy() for x in inputs(6, 32, 48)] for b in range(6)]
+    alone = [graph.logits(*frame) for frame in given]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda frame: graph.logits(*frame), given * 3))
+    assert all(np.array_equal(one, other) for one, other in zip(alone * 3, together, strict=True))
+
+
+def test_weights_that_do_not_fit_are_refused(net):
+    weights = state(net)
+    with pytest.raises(ValueError, match="head\\.bias is missing"):
+        FlowGraph({name: value for name, value in weights.items() if name != "head.bias"}, CHANNELS)
+    with pytest.raises(ValueError, match="other belongs to no part"):
+        FlowGraph(weights | {"other": np.zeros(3)}, CHANNELS)
+    with pytest.raises(ValueError, match=f"it sees {CHANNELS} channels instead of 7"):
+        FlowGraph(weights, 7)
+    with pytest.raises(ValueError, match="do not fit each other"):
+        FlowGraph(weights | {"up8.0.weight": weights["up8.0.weight"][:, :-1]}, CHANNELS)
+    with pytest.raises(ValueError, match="broadcast"):
+        FlowGraph(weights | {"up8.1.bias": weights["up8.1.bias"][:-1]}, CHANNELS)
 
 
 def test_frames_of_a_batch_do_not_touch_each_other(net):

@@ -1,0 +1,140 @@
+"""FlowNet for use: the network of `flow_net.py` with its normalisations fused, run by OpenCV without torch."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.networks.onnx_writer import OnnxGraph
+
+Weights = Mapping[str, npt.NDArray[np.floating[Any]]]
+
+STRIDE = 16
+"""Inputs are extended to multiples of this many pixels."""
+ERROR_UNIT = 64.0
+"""Grey levels of photometric error that count as 1."""
+NORM_EPSILON = 1e-5
+"""That of `torch.nn.BatchNorm2d`."""
+
+
+class FlowGraph:
+    """The network with fixed weights. Threads may use it side by side: each has a graph of its own."""
+
+    def __init__(self, weights: Weights, channels: int) -> None:
+        """Take the entries of FlowNet's state dict, of any precision, counters left out; its input has so many `channels` in all.
+
+        Raises:
+            ValueError: an entry is missing, does not fit the others or the input, or belongs to no part of the network.
+        """
+        self._channels = channels
+        self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
+        self._local = threading.local()
+        try:  # now, so that what does not fit shows at once
+            self._run(np.zeros((channels, STRIDE, STRIDE), np.float32))
+        except cv2.error as error:
+            raise ValueError(f"its layers do not fit each other ({error.err})") from error
+
+    def logits(self, planes: npt.NDArray[Any], error: npt.NDArray[Any], scales: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """(h, w) logits that a pixel moves, from (planes, h, w), (errors, h, w) and (scales,) of a frame; see `FlowNet.forward`."""
+        height, width = planes.shape[1:]
+        maps = np.concatenate([planes, error / np.float32(ERROR_UNIT)], dtype=np.float32)
+        maps = np.pad(maps, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
+        numbers = np.broadcast_to(scales.astype(np.float32)[:, None, None], (len(scales), *maps.shape[1:]))
+        return self._run(np.concatenate([maps, numbers]))[:height, :width]
+
+    def _run(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(h, w) logits of (channels, h, w), whose sides are multiples of `STRIDE`."""
+        height, width = x.shape[1:]
+        graphs = self._local.__dict__.setdefault("graphs", {})
+        if (height, width) not in graphs:
+            graphs[height, width] = self._build((height, width))
+        graphs[height, width].setInput(x[None])
+        quarters: npt.NDArray[np.float32] = graphs[height, width].forward()[0].reshape(2, 2, height // 2, width // 2)
+        return quarters.transpose(2, 0, 3, 1).reshape(height, width)
+
+    def _build(self, hw: tuple[int, int]) -> Any:
+        model = _Layers(self._weights).model(self._channels, hw)
+        if not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+            return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
+        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5 has a second engine, half as slow again, and takes it for all but files
+            path = Path(folder) / "net.onnx"
+            path.write_bytes(model)
+            return cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_CLASSIC)
+
+
+class _Layers:
+    """FlowNet's layers by name, as nodes of a graph."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights, self._used = weights, set[str]()
+        self._graph = OnnxGraph()
+
+    def model(self, channels: int, hw: tuple[int, int]) -> bytes:
+        """The whole network for one frame of (1, channels, h, w): its head's (1, 4, h / 2, w / 2)."""
+        if (sees := self._of("down2.0.0.weight").shape[1]) != channels:
+            raise ValueError(f"it sees {sees} channels instead of {channels}")
+        half = self._conv(self._conv("x", "down2.0", 2), "down2.1")
+        quarter = self._residual(self._conv(half, "down4.0", 2), "down4.1")
+        eighth = self._residual(self._conv(quarter, "down8.0", 2), "down8.1")
+        deep = self._residual(self._residual(self._conv(eighth, "down16.0", 2), "down16.1"), "down16.2", dilation=2)
+        node = self._graph.node
+        whole = node("Flatten", node("Concat", node("GlobalAveragePool", deep), node("GlobalMaxPool", deep), axis=1))
+        whole = self._linear(node("Relu", self._linear(whole, "whole.0")), "whole.2")
+        whole = node("Reshape", whole, self._graph.constant(np.array([1, -1, 1, 1])))
+        x = self._up(node("Add", deep, whole), eighth, "up8")
+        x = self._up(self._up(x, quarter, "up4"), half, "up2")
+        head = self._convolved(x, self._of("head.weight"), self._of("head.bias"))
+        if unused := sorted(self._weights.keys() - self._used):
+            raise ValueError(f"{unused[0]} belongs to no part of the network")
+        return self._graph.to_bytes({"x": (1, channels, *hw)}, {head: (1, 4, hw[0] // 2, hw[1] // 2)})
+
+    def _of(self, name: str) -> npt.NDArray[np.float32]:
+        if name not in self._weights:
+            raise ValueError(f"{name} is missing")
+        self._used.add(name)
+        value: npt.NDArray[np.float32] = self._weights[name]
+        return value
+
+    def _normalised(self, x: str, name: str, norm: str, stride: int = 1, dilation: int = 1) -> str:
+        """A convolution and the normalisation behind it in one."""
+        gain = self._of(f"{norm}.weight") / np.sqrt(self._of(f"{norm}.running_var") + np.float32(NORM_EPSILON))
+        bias = self._of(f"{norm}.bias") - self._of(f"{norm}.running_mean") * gain
+        return self._convolved(x, self._of(f"{name}.weight") * gain[:, None, None, None], bias, stride, dilation)
+
+    def _conv(self, x: str, name: str, stride: int = 1, dilation: int = 1) -> str:
+        return self._graph.node("Relu", self._normalised(x, f"{name}.0", f"{name}.1", stride, dilation))
+
+    def _residual(self, x: str, name: str, dilation: int = 1) -> str:
+        inner = self._conv(x, f"{name}.first", dilation=dilation)
+        return self._graph.node(
+            "Relu", self._graph.node("Add", x, self._normalised(inner, f"{name}.second.0", f"{name}.second.1", 1, dilation))
+        )
+
+    def _linear(self, x: str, name: str) -> str:
+        weight, bias = (self._graph.constant(self._of(f"{name}.{part}")) for part in ("weight", "bias"))
+        return self._graph.node("Gemm", x, weight, bias, transB=1)
+
+    def _up(self, x: str, beside: str, name: str) -> str:
+        scales = self._graph.constant(np.array([1.0, 1.0, 2.0, 2.0]))
+        twice = self._graph.node("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+        return self._conv(self._graph.node("Concat", twice, beside, axis=1), name)
+
+    def _convolved(self, x: str, kernel: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], stride: int = 1, dilation: int = 1) -> str:
+        """A convolution whose output is as large as its input, or a `stride`-th of it."""
+        if len(bias) != len(kernel):
+            raise ValueError(f"{len(kernel)} channels have {len(bias)} biases")
+        side = kernel.shape[-1]
+        settings: dict[str, int | Sequence[int]] = {
+            "kernel_shape": [side, side],
+            "strides": [stride, stride],
+            "pads": [side // 2 * dilation] * 4,
+            "dilations": [dilation, dilation],
+        }
+        return self._graph.node("Conv", x, self._graph.constant(kernel), self._graph.constant(bias), **settings)
