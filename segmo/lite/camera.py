@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segmo.geometry import lengths
 from segmo.lite.flow import GAPS
 
 SAMPLE_STEP = 6  # one flow vector in 6 x 6 is plenty for 8 unknowns and keeps a fit near a millisecond
@@ -68,8 +69,8 @@ def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
     if abs(gap) > 1:
         few, extrapolated = (some[::SAMPLE_STEP, ::SAMPLE_STEP].astype(np.float32) for some in (field, step))
         extrapolated *= abs(gap)
-        difference = np.linalg.norm(few - extrapolated, axis=-1)
-        length = np.linalg.norm(extrapolated, axis=-1)
+        difference = lengths(few - extrapolated)
+        length = lengths(extrapolated)
         if np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35:
             return abs(gap) * step.astype(np.float32)
     return field.astype(np.float32)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segmo.geometry import lengths
 from segmo.lite.flow import GAPS
 from segmo.lite.views import FrameViews, View
 
@@ -34,7 +35,7 @@ SCALES = 2 * len(GAPS) + 2 * len(LONG_GAPS)
 class NetworkInput:
     """The input of one frame."""
 
-    planes: npt.NDArray[np.float16]
+    planes: npt.NDArray[np.float32]
     """(PLANES, h, w): for each gap residual (x, y), then for each gap flow minus its median (x, y), both times the sign of the gap so that
     all point ahead in time; then for each long gap parallax along and motion across the epipolar lines, zero where they are unknown; then
     what `beside_camera` makes of the first ones."""
@@ -83,7 +84,7 @@ def network_input(views: FrameViews, error: npt.NDArray[np.uint8], *, both_ways:
                     for kind, (part, scale) in enumerate(parts):
                         planes[4 * count + 2 * k + kind], scales[2 * count + 2 * k + kind] = part, scale
     planes[STORED_PLANES:] = beside_camera(planes[: 4 * count], scales[: 2 * count], medians)
-    return NetworkInput(planes.astype(np.float16), errors, scales, medians)
+    return NetworkInput(planes, errors, scales, medians)
 
 
 def beside_camera(planes: Field, scales: Field, median: Field) -> Field:
@@ -102,8 +103,8 @@ def beside_camera(planes: Field, scales: Field, median: Field) -> Field:
         of the camera's flow, as a share of that; then how far aside; then the logarithm of the length of the camera's flow.
     """
     count = len(median)
-    vectors = planes.astype(np.float32).reshape(2, count, 2, *planes.shape[1:])
-    vectors *= np.exp(2 * scales).astype(np.float32).reshape(2, count, 1, 1, 1)
+    usual = np.exp(2 * scales).astype(np.float32)
+    vectors = (planes * usual.repeat(2)[:, None, None]).reshape(2, count, 2, *planes.shape[1:])
     residual, camera = vectors[0], vectors[1] - vectors[0] + median[:, :, None, None]
     answer = np.empty((5 * count, *planes.shape[1:]), np.float32)
     long, speed = (np.sqrt(v[:, 0] * v[:, 0] + v[:, 1] * v[:, 1]) for v in (residual, camera))
@@ -131,8 +132,8 @@ def _source(g: int, valid: npt.NDArray[np.bool_]) -> int | None:
 def _normalised(vectors: Field) -> tuple[Field, float]:
     """Vectors as (2, h, w) planes in units of what is usual among them, with half the logarithm of that."""
     few = vectors[::2, ::2]
-    scale = float(np.quantile(np.hypot(few[..., 0], few[..., 1]), 0.9)) + FLOOR_PX
-    return np.clip(vectors / np.float32(scale), -CLIP, CLIP).transpose(2, 0, 1), 0.5 * float(np.log(scale))
+    scale = float(np.quantile(lengths(few), 0.9)) + FLOOR_PX
+    return np.clip(vectors * np.float32(1 / scale), -CLIP, CLIP).transpose(2, 0, 1), 0.5 * float(np.log(scale))
 
 
 def _epipolar(view: View) -> list[tuple[Field, float]]:

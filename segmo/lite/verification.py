@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.special import expit
 
+from segmo.geometry import lengths
 from segmo.lite.belief import log_odds
 from segmo.lite.refinement import warp
 from segmo.lite.views import FrameViews, View
@@ -79,8 +80,8 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
         parallel, across = view.epipolar_parts
         backwards = parallel < -BACKWARDS_PX - 2 * view.ego.spread_px
         return FrameTest(across, backwards, gain, ahead, unsteady, view.ego.spread_px, "travels")
-    length = np.linalg.norm(view.in_map_pixels - camera, axis=-1)
-    turns = float(np.median(np.linalg.norm(camera[::4, ::4], axis=-1))) > STILL_PX
+    length = lengths(view.in_map_pixels - camera)
+    turns = float(np.median(lengths(camera[::4, ::4]))) > STILL_PX
     what = "turns" if turns else "stands still"
     return FrameTest(length, np.zeros(hw, np.bool_), gain, ahead, unsteady, float(np.median(length)), what)
 
@@ -88,13 +89,13 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
 def _ahead(view: View) -> npt.NDArray[np.bool_]:
     """(h, w) whether flow exceeds that of the camera along its direction by more than a tenth."""
     along = (view.residual * view.camera).sum(axis=-1)
-    return along > AHEAD_SHARE * (np.linalg.norm(view.camera, axis=-1) + FLOOR_PX) ** 2
+    return along > AHEAD_SHARE * (lengths(view.camera) + FLOOR_PX) ** 2
 
 
 def unsteadiness(views: FrameViews, gap: int) -> Field:
     """(h, w) in [0, 2] how much flow over a long `gap` differs from as many times that over one frame, as a share of its length."""
     long, short = views.towards(gap).flow, views.towards(gap // abs(gap)).flow
-    return np.minimum(np.linalg.norm(long - abs(gap) * short, axis=-1) / (np.linalg.norm(long, axis=-1) + 1), 2.0)
+    return np.minimum(lengths(long - abs(gap) * short) / (lengths(long) + 1), 2.0)
 
 
 def longest_gap(views: FrameViews) -> int | None:

@@ -37,27 +37,34 @@ class FlowGraph:
         self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self._local = threading.local()
         try:  # now, so that what does not fit shows at once
-            self._run(np.zeros((channels, STRIDE, STRIDE), np.float32))
+            graph, x = self._place((STRIDE, STRIDE))
+            graph.setInput(np.zeros_like(x))
+            graph.forward()
         except cv2.error as error:
             raise ValueError(f"its layers do not fit each other ({error.err})") from error
 
     def logits(self, planes: npt.NDArray[Any], error: npt.NDArray[Any], scales: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """(h, w) logits that a pixel moves, from (planes, h, w), (errors, h, w) and (scales,) of a frame; see `FlowNet.forward`."""
-        height, width = planes.shape[1:]
-        maps = np.concatenate([planes, error / np.float32(ERROR_UNIT)], dtype=np.float32)
-        maps = np.pad(maps, ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
-        numbers = np.broadcast_to(scales.astype(np.float32)[:, None, None], (len(scales), *maps.shape[1:]))
-        return self._run(np.concatenate([maps, numbers]))[:height, :width]
+        (count, height, width), errors = planes.shape, len(error)
+        full = (height + -height % STRIDE, width + -width % STRIDE)
+        graph, x = self._place(full)
+        maps = x[0, : count + errors]
+        maps[:count, :height, :width] = planes
+        np.multiply(error, np.float32(1 / ERROR_UNIT), out=maps[count:, :height, :width])
+        maps[:, height:, :width] = maps[:, height - 1 : height, :width]  # what is added repeats the border
+        maps[:, :, width:] = maps[:, :, width - 1 : width]
+        x[0, count + errors :] = scales[:, None, None]
+        graph.setInput(x)
+        quarters: npt.NDArray[np.float32] = graph.forward()[0].reshape(2, 2, full[0] // 2, full[1] // 2)
+        return quarters.transpose(2, 0, 3, 1).reshape(full)[:height, :width]
 
-    def _run(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(h, w) logits of (channels, h, w), whose sides are multiples of `STRIDE`."""
-        height, width = x.shape[1:]
-        graphs = self._local.__dict__.setdefault("graphs", {})
-        if (height, width) not in graphs:
-            graphs[height, width] = self._build((height, width))
-        graphs[height, width].setInput(x[None])
-        quarters: npt.NDArray[np.float32] = graphs[height, width].forward()[0].reshape(2, 2, height // 2, width // 2)
-        return quarters.transpose(2, 0, 3, 1).reshape(height, width)
+    def _place(self, hw: tuple[int, int]) -> tuple[Any, npt.NDArray[np.float32]]:
+        """The calling thread's graph for inputs of `hw`, and the memory for its input."""
+        places = self._local.__dict__.setdefault("places", {})
+        if hw not in places:
+            places[hw] = self._build(hw), np.empty((1, self._channels, *hw), np.float32)
+        place: tuple[Any, npt.NDArray[np.float32]] = places[hw]
+        return place
 
     def _build(self, hw: tuple[int, int]) -> Any:
         model = _Layers(self._weights).model(self._channels, hw)

@@ -92,7 +92,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2354576, "a84ac58cc875c2995c074105f506376a57d4fe8d4b1a0f0b1c3a6ee4bf7b8568")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363656, "fc71ee7a96a2880b27c8ff3f1e03a366767c807d60ca7b28d8414d7329455d41")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
