@@ -70,7 +70,8 @@ class FlowGraph:
         model = _Layers(self._weights).model(self._channels, hw)
         if not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
             return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        with tempfile.TemporaryDirectory() as folder:  # OpenCV 5 has a second engine, half as slow again, and takes it for all but files
+        # OpenCV 5 has a second engine that takes half as long again. What is not a file it reads with that one, whatever is asked for.
+        with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "net.onnx"
             path.write_bytes(model)
             return cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_CLASSIC)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,18 @@ def test_two_objects_that_cross_keep_their_ids(tmp_path: Path) -> None:
             ids.append(int(votes[1:].argmax()) + 1)
     assert ids[0] == ids[1] and ids[2] == ids[3] and ids[0] != ids[2]
     assert region_similarity(labels > 0, truth > 0).mean() > 0.7
+
+
+def test_a_run_never_loads_torch(tmp_path: Path) -> None:
+    """Its import alone would be a tenth of the time of a short clip."""
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for t, frame in enumerate(render_clip(scenarios.static_nothing(), 6).frames):
+        Image.fromarray(frame).save(clip / f"{t}.png")
+    run = ["run", str(clip), "--out", str(tmp_path), "--quiet"]
+    code = f"from segmo.cli.main import main; import sys; print(main({run!r}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "False"]
 
 
 def test_the_same_input_gives_the_same_masks_bit_for_bit(shared: Path, tmp_path: Path) -> None:
