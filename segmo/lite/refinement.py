@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 
 from segmo.lite.cues import Field, logit, sigmoid
 from segmo.lite.parallel import parallel_map
@@ -22,6 +22,7 @@ RGB_BINS = 48  # a side: fine enough to part an object from ground of nearly its
 OUTLINE_MOTION_WEIGHT, OUTLINE_COLOUR_WEIGHT = 1.2, 0.6
 UNSURE = 2.5  # logit beyond which motion and place are not overruled by colour
 COLOUR_LIMIT = 3.0  # largest say of colour alone, in log odds
+SPECK = 150  # voxels (pixels of the map grid times frames) up to which a region gets no larger say than its size
 
 
 def warp(field: Field, flow: Field) -> Field:
@@ -117,12 +118,26 @@ def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks
     for _ in range(rounds):
         probability = sigmoid(logits)
         surroundings = np.stack(list(parallel_map(lambda p: wide_blur(p, near), probability)))
-        inside = np.clip(2 * probability - 1, 0, 1)
+        inside = by_root_of_size(np.clip(2 * probability - 1, 0, 1))
         outside = np.clip(1 - 2 * probability, 0, 1) * (0.2 + surroundings)
         colour = _block_colours(bins, inside, outside)
         place = np.stack(list(parallel_map(lambda p: logit(wide_blur(p, nearer)), probability)))
         logits = links.smooth(MOTION_WEIGHT * motion + COLOUR_WEIGHT * colour + PLACE_WEIGHT * place, weight=0.4)
     return logits
+
+
+def by_root_of_size(inside: Field) -> Field:
+    """(T, h, w) shares of an inside in [0, 1], such that regions of the clip weigh by the root of their size, the largest by its size.
+
+    Else the colours of a small object would count as rare, since next to no pixel inside has them.
+    """
+    regions, count = label(inside > 0)
+    if count < 2:
+        return inside
+    mass = np.bincount(regions.ravel(), inside.ravel(), count + 1)
+    weight = np.where(mass > SPECK, np.sqrt(mass[1:].max() / np.maximum(mass, 1)), 1).astype(np.float32)
+    weight[0] = 0
+    return inside * weight[regions]
 
 
 def _block_colours(bins: npt.NDArray[np.int32], inside: Field, outside: Field) -> Field:

@@ -151,7 +151,7 @@ class Observation:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-12-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-13-{LITE_MOTION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None) -> None:
@@ -212,7 +212,7 @@ class LiteMotion:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-6"
+    identity = "lite-masks-7"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from segmo.lite.refinement import FlowLinks, colour_and_place, full_size
+from segmo.lite.refinement import FlowLinks, by_root_of_size, colour_and_place, full_size
 
 HW = (64, 96)
 
@@ -64,3 +64,15 @@ def test_two_objects_keep_their_pixels_at_full_size() -> None:
     labels = full_size(logits, numbers, frame)
     assert set(np.unique(labels)) == {0, 1, 2}
     assert (labels[88:152, 88:184] == 1).mean() > 0.97 and (labels[88:152, 200:296] == 2).mean() > 0.97
+
+
+def test_small_objects_have_a_say_in_the_colours() -> None:
+    inside = np.zeros((4, 40, 60), np.float32)
+    inside[:, 5:35, 5:35] = 1
+    assert by_root_of_size(inside) is inside
+    inside[:, 5:15, 45:55] = 0.5
+    inside[0, 30, 50] = 1
+    weighed = by_root_of_size(inside)
+    assert weighed[:, 5:35, 5:35].sum() == 3600 and weighed[0, 30, 50] == 1
+    np.testing.assert_allclose(weighed[:, 5:15, 45:55].sum(), np.sqrt(200 * 3600))
+    assert not weighed[inside == 0].any()
