@@ -31,7 +31,7 @@ STILL_PX = 0.25  # shift of the picture in map pixels over four frames below whi
 AHEAD_SHARE = 0.1  # of the camera's flow by which something must exceed it to run ahead
 FLOOR_PX = 0.5  # added to the camera's flow, in pixels of the flow grid: its own noise
 AGAINST_WEIGHT = 6.0  # log odds for a region that moves against the heading of the camera: set, not fitted, since nothing static can
-BEST_OF_MANY = 0.75  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
+BEST_OF_MANY = 0.5  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
 SMALLEST_SHARE = 0.001  # of all voxels below which a region, however sure, does not make a clip one where something moves
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 

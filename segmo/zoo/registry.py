@@ -92,7 +92,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363656, "fc71ee7a96a2880b27c8ff3f1e03a366767c807d60ca7b28d8414d7329455d41")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363576, "9a06d33b1a38d243561eff4f50eb25f1cabeedba7efaa445183c6505ce04be24")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
