@@ -36,7 +36,7 @@ def fill_from_border(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     is enclosed by lower values is cut down to the height of its lowest way out. Sweeping along rows and columns carries
     the flood across the whole picture at once (Vincent, IEEE TIP 1993), over all B images in step.
     """
-    filled = np.full_like(values, values.min())
+    filled = np.full_like(values, values.min(initial=0))  # there is none where a clip has one frame
     for border in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         filled[border] = values[border]
     rows, columns = (list(zip(f, v, strict=True)) for f, v in ((filled, values), (filled.swapaxes(0, 1), values.swapaxes(0, 1))))
