@@ -15,10 +15,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from segmo.errors import SettingsError, WeightsError
+from segmo.lite.flow import GAPS
+from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.motion_net import CONFIG_NOTE, MotionNet, MotionNetConfig
 from segmo.stages.motion import MotionInputs
 from segmo.types import DepthMaps, FeatureMaps, Tracks, finish
-from segmo.zoo.lite_motion import WEIGHTS, WIDTHS_NOTE
+from segmo.zoo.lite_motion import WEIGHTS, WIDTHS_NOTE, load_flow_graph
 from segmo.zoo.store import ModelStore
 
 SMALL = MotionNetConfig(depth=False, track_layers=1, time_layers=1, track_width=32, track_hidden=32)
@@ -65,9 +67,10 @@ def test_other_trained_weights_are_another_model(tmp_path):
     paths = [lite_weights(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 2)]
     stores = [ModelStore("cpu", motion_weights=path) for path in paths]
     assert stores[0].identity("motion", "lite") != stores[1].identity("motion", "lite")
-    loaded = [store.get("motion", "lite")._network.head.bias for store in stores]
-    with safe_open(paths[0], "pt") as file:
-        assert torch.equal(loaded[0], file.get_tensor("head.bias").float()) and not torch.equal(*loaded)
+    frame = (np.ones((PLANES, 16, 16), np.float32), np.zeros((len(GAPS), 16, 16), np.uint8), np.zeros(SCALES, np.float32))
+    loaded = [store.get("motion", "lite")._network.logits(*frame) for store in stores]
+    expected = load_flow_graph(paths[0], sha256="").logits(*frame)
+    assert np.array_equal(loaded[0], expected) and not np.array_equal(*loaded)
 
 
 @pytest.mark.parametrize("prefix", ["", "average."])
