@@ -31,6 +31,8 @@ STILL_PX = 0.25  # shift of the picture in map pixels over four frames below whi
 AHEAD_SHARE = 0.1  # of the camera's flow by which something must exceed it to run ahead
 FLOOR_PX = 0.5  # added to the camera's flow, in pixels of the flow grid: its own noise
 AGAINST_WEIGHT = 6.0  # log odds for a region that moves against the heading of the camera: set, not fitted, since nothing static can
+ROADSIDE = 1.0  # log odds taken off where a camera drives past others, since poles and signs rush by it as nothing else does: set too
+AGAINST_PX = 24  # map pixels around motion against the heading that belong to it: not all of a car has texture
 BEST_OF_MANY = 0.5  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
 SMALLEST_SHARE = 0.001  # of all voxels below which a region, however sure, does not make a clip one where something moves
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
@@ -115,17 +117,31 @@ def verify_regions(probability: Field, opinion: Field, against: Field, tests: li
     Returns:
         (T, h, w) probabilities, and the probability in [0, 1] that anything moves at all.
     """
-    regions, count = ndimage.label(probability > 0.5)
+    regions, count = _regions(probability > 0.5, against)
     if not count or not any(tests):
         return probability, float(count > 0)
     opposed = ndimage.mean(against, regions, np.arange(count + 1)) if against.any() else np.zeros(count + 1)
-    weight, best = np.ones(count + 1, np.float32), -np.inf
+    weight, best, roadside = np.ones(count + 1, np.float32), -np.inf, ROADSIDE if against.any() else 0.0
     for region in measure_regions(regions, probability, opinion, tests):
-        odds = log_odds(region.measures) + AGAINST_WEIGHT * opposed[region.label]
+        odds = log_odds(region.measures) + AGAINST_WEIGHT * opposed[region.label] - roadside
         weight[region.label] = min(1.0, 2.0 * expit(odds))  # what is about as likely to move as not keeps what it has
         if region.share >= SMALLEST_SHARE:
             best = max(best, odds - BEST_OF_MANY)
     return (probability * weight[regions]).astype(np.float32), float(expit(best))
+
+
+def _regions(inside: npt.NDArray[np.bool_], against: Field) -> tuple[npt.NDArray[np.int32], int]:
+    """Labels of (T, h, w) regions, and how many there are; what lies around motion against the heading is kept apart from the rest.
+
+    Else the lamp post that a car passes would be as sure to move as the car.
+    """
+    if not against.any():
+        regions, count = ndimage.label(inside)
+        return regions, count
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * AGAINST_PX + 1, 2 * AGAINST_PX + 1))
+    near = np.stack([cv2.dilate((frame > 0.5).astype(np.uint8), around) for frame in against]) > 0
+    (first, count), (second, more) = ndimage.label(inside & near), ndimage.label(inside & ~near)
+    return np.where(second > 0, second + count, first).astype(np.int32), count + more
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,19 @@ def test_what_moves_against_the_heading_of_the_camera_moves() -> None:
     assert anything > 0.6
 
 
+def test_a_post_that_something_passes_is_judged_by_itself() -> None:
+    post = np.zeros(SHAPE, bool)
+    post[:, 25:70, 28:32] = True
+    inside, tests = REGION | post, []
+    for frame in inside:
+        steady = np.full(frame.shape, 0.1)
+        tests.append(FrameTest(np.where(frame, 0.03, 0.05), np.zeros_like(frame), np.where(frame, 15, 0.0), frame, steady, 0.05, "travels"))
+    probability, opinion = (np.where(inside, value, 0.1).astype(np.float32) for value in (0.8, 0.7))
+    maps, _ = verify_regions(probability, opinion, REGION.astype(np.float32), tests)
+    assert maps[REGION].min() > 0.75 and maps[:, 55:70, 28:32].max() < 0.5
+    assert verify_regions(probability, opinion, inside.astype(np.float32), tests)[0][post].min() > 0.75
+
+
 def test_flow_that_explains_nothing_better_than_the_camera_is_noise() -> None:
     maps, anything = judged(violation=2.0, gain=0.2)
     assert maps[REGION].max() < 0.3 and anything < 0.3
