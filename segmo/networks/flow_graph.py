@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -68,13 +69,13 @@ class FlowGraph:
 
     def _build(self, hw: tuple[int, int]) -> Any:
         model = _Layers(self._weights).model(self._channels, hw)
-        if not hasattr(cv2.dnn, "ENGINE_CLASSIC"):
-            return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
-        # OpenCV 5 has a second engine that takes half as long again. What is not a file it reads with that one, whatever is asked for.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "net.onnx"
-            path.write_bytes(model)
-            return cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_CLASSIC)
+        if hasattr(cv2.dnn, "ENGINE_CLASSIC"):
+            # OpenCV 5 has a second engine that takes half as long again. What is not a file it reads with that one, whatever is asked for.
+            with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:  # slower is better than no room for a file
+                path = Path(folder) / "net.onnx"
+                path.write_bytes(model)
+                return cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_CLASSIC)
+        return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
 
 
 class _Layers:

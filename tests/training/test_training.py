@@ -14,6 +14,7 @@ from segmo.networks.weights import read_tensors
 from segmo.training import shards
 from segmo.training.arguments import Augmentation, DataArguments, TrainArguments, read_arguments
 from segmo.training.batches import Scenes, augmented, collate, indices, make_batch, small_counts_more
+from segmo.training.flow_task import FlowTask
 from segmo.training.loop import train
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import SceneKind
@@ -231,3 +232,13 @@ def test_configurations_are_checked(tmp_path):
 def test_the_shipped_configuration_is_valid():
     read = read_arguments(Path(shards.__file__).parent / "configs" / "lite.yaml")
     assert read.data.seed != read.data.held_out_seed and read.data.scenes >= 1000
+
+
+def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit():
+    package = Path(shards.__file__).parents[1]
+    read = read_arguments(package / "training" / "configs" / "lite.yaml")
+    start = package.parent / read.start_from
+    model = FlowTask(dataclasses.replace(read, start_from=start)).new_model()
+    trained = read_tensors(start)[0]
+    assert torch.equal(model.state_dict()["head.bias"], trained["head.bias"].float())
+    assert sum(x.stat().st_size for x in start.parent.glob("*.safetensors")) < 12e6
