@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -278,12 +278,16 @@ class MotionEvidence:
     """What the camera does, in words for the user; empty if the model does not estimate it."""
     notes: tuple[str, ...] = ()
     """Warnings for the user."""
+    seam_maps: npt.NDArray[np.float16] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float16))
+    """(T, h, w) probability in [0, 1] that two things that move meet at a pixel; (0, 0, 0) from a model that does not tell."""
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}
         _check_unit_interval(self, "track_probability", _freeze_array(self, "track_probability", np.float32, ("N",), sizes))
         maps = _freeze_array(self, "probability_maps", np.float16, ("T", "h", "w"), sizes)
         _check_unit_interval(self, "probability_maps", maps)
+        seam_shape = ("T", "h", "w") if np.size(self.seam_maps) else (0, 0, 0)
+        _check_unit_interval(self, "seam_maps", _freeze_array(self, "seam_maps", np.float16, seam_shape, sizes))
         if not 0 <= self.moving_score <= 1:
             raise _fail(self, "moving_score", "within [0, 1]", str(self.moving_score))
         _freeze_strings(self, "notes")

@@ -121,6 +121,8 @@ def test_valid_products_are_made_and_frozen(kind):
         (FeatureMaps, {"query_frames": np.array([2, 0])}, r"FeatureMaps\.query_frames must be strictly increasing"),
         (MotionEvidence, {"moving_score": 1.1}, r"MotionEvidence\.moving_score must be within \[0, 1\], not 1\.1"),
         (MotionEvidence, {"track_probability": np.full(N, 2, np.float32)}, r"track_probability must be within \[0, 1\]"),
+        (MotionEvidence, {"seam_maps": np.zeros((T, 3, 5), np.float16)}, r"MotionEvidence\.seam_maps must be of shape \(T, h, w\)"),
+        (MotionEvidence, {"seam_maps": np.full((T, 3, 4), 2, np.float16)}, r"MotionEvidence\.seam_maps must be within \[0, 1\]"),
         (MotionLabels, {"moving": np.zeros(N + 1, bool)}, r"MotionLabels\.moving must be of shape \(N\) with {'N': 5}, not \(6,\)"),
         (MotionLabels, {"threshold": -1.0}, r"MotionLabels\.threshold must be within \[0, 1\], not -1\.0"),
         (ObjectMasks, {"object_ids": np.array([3])}, r"ObjectMasks\.object_ids must be exactly the ids in labels, \[2\], not \[3\]"),

@@ -174,6 +174,7 @@ def _write_labels(path: Path, tracks: Tracks, labels: MotionLabels, key: str) ->
         frame_hw=np.array(tracks.frame_hw),
         track_probability=evidence.track_probability,
         probability_maps=evidence.probability_maps,
+        seam_maps=evidence.seam_maps,
         moving=labels.moving,
         threshold=np.array(labels.threshold),
         moving_score=np.array(evidence.moving_score),
@@ -193,7 +194,14 @@ def _read_labels(path: Path) -> tuple[Tracks, MotionLabels, str]:
         tracks = Tracks(values["positions_xy"], values["visibility"], values["confidence"], values["query_frames"], hw)
         notes = tuple(str(note) for note in values["notes"])
         score, camera = float(values["moving_score"]), str(values["camera_motion"])
-        evidence = MotionEvidence(values["track_probability"], values["probability_maps"], score, camera, notes)
+        evidence = MotionEvidence(
+            values["track_probability"],
+            values["probability_maps"],
+            score,
+            camera,
+            notes,
+            values.get("seam_maps", np.zeros((0, 0, 0), np.float16)),
+        )
         return tracks, MotionLabels(evidence, values["moving"], float(values["threshold"])), str(values["key"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"{path} cannot be read: {error}. Remove it, and run `python -m segmo label` again.") from error

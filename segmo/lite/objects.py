@@ -30,6 +30,7 @@ SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
+SEAM_PX = 6  # map pixels from the nearest piece of an object within which a seam belongs to it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
 DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
@@ -40,25 +41,48 @@ COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where 
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
 
 
-def connected_components(foreground: npt.NDArray[np.bool_]) -> tuple[Labels, int]:
-    """(T, h, w) ids of the components of every frame, distinct over the whole clip, 0 = background; and the number of ids used."""
+def connected_components(foreground: npt.NDArray[np.bool_], seam: npt.NDArray[np.bool_] | None = None) -> tuple[Labels, int]:
+    """(T, h, w) ids of the components of every frame, distinct over the whole clip, 0 = background; and the number of ids used.
+
+    Args:
+        foreground: (T, h, w).
+        seam: (T, h, w) where two things meet: a component that it cuts is two, and each takes the nearer half of it.
+    """
     labels = np.zeros(foreground.shape, np.int32)
     used = 0
     for t, frame in enumerate(foreground):
-        joined = _with_crumbs(_joined(frame, JOIN_PX), _joined(frame, CRUMB_JOIN_PX))
+        cut = frame if seam is None else frame & ~seam[t]
+        barrier = None if seam is None else seam[t]
+        joined = _with_crumbs(_joined(cut, JOIN_PX, barrier), _joined(cut, CRUMB_JOIN_PX, barrier))
         area = np.bincount(joined.ravel())
         kept = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
         renumbered = np.zeros(len(area), np.int32)
         renumbered[kept] = used + 1 + np.arange(len(kept))
         labels[t] = renumbered[joined]
+        if cut is not frame:
+            _fill(labels[t], frame & (joined == 0))
         used += len(kept)
     return labels, used
 
 
-def _joined(frame: npt.NDArray[np.bool_], reach: int) -> Labels:
-    """(h, w) ids of components that are more than twice `reach` pixels apart, 0 = background."""
+def _fill(labels: Labels, where: npt.NDArray[np.bool_]) -> None:
+    """Give pixels without an id of (h, w) labels that of the nearest pixel with one, if it is near."""
+    if not where.any() or not labels.any():
+        return
+    distance, nearest = cv2.distanceTransformWithLabels((labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    owner = np.zeros(int(nearest.max()) + 1, np.int32)
+    owner[nearest[labels > 0]] = labels[labels > 0]
+    chosen = where & (distance <= SEAM_PX)
+    labels[chosen] = owner[nearest[chosen]]
+
+
+def _joined(frame: npt.NDArray[np.bool_], reach: int, barrier: npt.NDArray[np.bool_] | None) -> Labels:
+    """(h, w) ids of components that are more than twice `reach` pixels apart or kept apart by a barrier, 0 = background."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    _, joined = cv2.connectedComponents(cv2.dilate(frame.astype(np.uint8), kernel), connectivity=8, ltype=cv2.CV_32S)
+    wide = cv2.dilate(frame.astype(np.uint8), kernel)
+    if barrier is not None:
+        wide[barrier] = 0
+    _, joined = cv2.connectedComponents(wide, connectivity=8, ltype=cv2.CV_32S)
     return np.where(frame, joined, 0)
 
 
@@ -319,6 +343,7 @@ def find_objects(
     flow: npt.NDArray[np.float16],
     error: npt.NDArray[np.uint8],
     valid: npt.NDArray[np.bool_],
+    seam: npt.NDArray[np.bool_] | None = None,
 ) -> Labels:
     """(T, h, w) object numbers of a (T, h, w) foreground, 0 = background; the same number for the same object in every frame.
 
@@ -326,8 +351,9 @@ def find_objects(
         foreground: on the map grid.
         lab: (T, h, w, 3) CIE L*a*b* on the same grid.
         flow: (G, T, H, W, 2) on the flow grid, with its (G, T, H, W) photometric `error` and (G, T) `valid`.
+        seam: (T, h, w) where two objects meet.
     """
-    components, count = connected_components(foreground)
+    components, count = connected_components(foreground, seam)
     seeds = seed_points(components)
     if not len(seeds):
         return np.zeros_like(components)

@@ -75,6 +75,19 @@ class FlowLinks:
         forward, backward = parallel_map(run, (False, True))
         return (forward + backward) / 2
 
+    def strongest(self, values: Field, decay: float) -> Field:
+        """(T, h, w) largest of (T, h, w) values, at least 0, along the flow, where each frame away leaves `decay` of them."""
+
+        def run(backwards: bool) -> Field:
+            flow, trust = (self.ahead, self.trust_ahead) if backwards else (self.back, self.trust_back)
+            order = range(len(values) - 2, -1, -1) if backwards else range(1, len(values))
+            out = np.maximum(values, 0)
+            for t in order:
+                np.maximum(out[t], decay * trust[t] * warp(out[t + 1 if backwards else t - 1], flow[t]), out=out[t])
+            return out
+
+        return np.maximum(*parallel_map(run, (False, True)))
+
 
 def lab_grid(frames: npt.NDArray[np.uint8], hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """(T, h, w, 3) CIE L*a*b* of (T, H, W, 3) RGB frames, averaged over the cells of the grid."""
@@ -106,8 +119,8 @@ def _log_likelihood_ratio(
     return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
 
 
-def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, rounds: int = 2) -> Field:
-    """(T, h, w) logits that join motion with the clip's own colours and with where the object is.
+def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, rounds: int = 2) -> tuple[Field, Field]:
+    """(T, h, w) logits that join motion with the clip's own colours and with where the object is, and what colours alone say.
 
     Each round learns a colour model inside and outside the present mask (outside: near it counts most) for blocks of frames,
     then adds motion, colour and the blurred mask as evidence and filters in time.
@@ -123,7 +136,7 @@ def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks
         colour = _block_colours(bins, inside, outside)
         place = np.stack(list(parallel_map(lambda p: logit(wide_blur(p, nearer)), probability)))
         logits = links.smooth(MOTION_WEIGHT * motion + COLOUR_WEIGHT * colour + PLACE_WEIGHT * place, weight=0.4)
-    return logits
+    return logits, colour
 
 
 def by_root_of_size(inside: Field) -> Field:

@@ -45,7 +45,7 @@ class FlowGraph:
             raise ValueError(f"its layers do not fit each other ({error.err})") from error
 
     def logits(self, planes: npt.NDArray[Any], error: npt.NDArray[Any], scales: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """(h, w) logits that a pixel moves, from (planes, h, w), (errors, h, w) and (scales,) of a frame; see `FlowNet.forward`."""
+        """(outputs, h, w) logits from (planes, h, w), (errors, h, w) and (scales,) of a frame; see `FlowNet.forward`."""
         (count, height, width), errors = planes.shape, len(error)
         full = (height + -height % STRIDE, width + -width % STRIDE)
         graph, x = self._place(full)
@@ -56,8 +56,8 @@ class FlowGraph:
         maps[:, :, width:] = maps[:, :, width - 1 : width]
         x[0, count + errors :] = scales[:, None, None]
         graph.setInput(x)
-        quarters: npt.NDArray[np.float32] = graph.forward()[0].reshape(2, 2, full[0] // 2, full[1] // 2)
-        return quarters.transpose(2, 0, 3, 1).reshape(full)[:height, :width]
+        quarters: npt.NDArray[np.float32] = graph.forward()[0].reshape(-1, 2, 2, full[0] // 2, full[1] // 2)
+        return quarters.transpose(0, 3, 1, 4, 2).reshape(-1, *full)[:, :height, :width]
 
     def _place(self, hw: tuple[int, int]) -> tuple[Any, npt.NDArray[np.float32]]:
         """The calling thread's graph for inputs of `hw`, and the memory for its input."""
@@ -86,7 +86,7 @@ class _Layers:
         self._graph = OnnxGraph()
 
     def model(self, channels: int, hw: tuple[int, int]) -> bytes:
-        """The whole network for one frame of (1, channels, h, w): its head's (1, 4, h / 2, w / 2)."""
+        """The whole network for one frame of (1, channels, h, w): its head's (1, 4 outputs, h / 2, w / 2)."""
         if (sees := self._of("down2.0.0.weight").shape[1]) != channels:
             raise ValueError(f"it sees {sees} channels instead of {channels}")
         half = self._conv(self._conv("x", "down2.0", 2), "down2.1")
@@ -102,7 +102,7 @@ class _Layers:
         head = self._convolved(x, self._of("head.weight"), self._of("head.bias"))
         if unused := sorted(self._weights.keys() - self._used):
             raise ValueError(f"{unused[0]} belongs to no part of the network")
-        return self._graph.to_bytes({"x": (1, channels, *hw)}, {head: (1, 4, hw[0] // 2, hw[1] // 2)})
+        return self._graph.to_bytes({"x": (1, channels, *hw)}, {head: (1, len(self._of("head.bias")), hw[0] // 2, hw[1] // 2)})
 
     def _of(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self._weights:

@@ -1,6 +1,7 @@
-"""FlowNet for training: which pixels of a frame move on their own, from its flow towards four other frames. `flow_graph.py` is for use.
+"""FlowNet for training: which pixels of a frame move on their own, from maps of the frame. `flow_graph.py` is for use.
 
-Source: own design, a small U-Net trained by us on rendered scenes (`segmo/training/configs/lite.yaml`). Licence: MIT. Deviations: none.
+Source: own design, a small U-Net trained by us on rendered scenes (`lite.yaml` and `lite_fusion.yaml` in `segmo/training/configs`).
+Licence: MIT. Deviations: none.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def widened(tensors: dict[str, Tensor], model: FlowNet, planes: int) -> dict[str
 
 
 class FlowNet(nn.Module):
-    """U-Net over (B, planes, h, w) flow, (B, errors, h, w) photometric errors and (B, scales) numbers of the frame."""
+    """U-Net over (B, planes, h, w) maps, (B, errors, h, w) photometric errors and (B, scales) numbers of the frame."""
 
-    def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, ...] = (24, 48, 80, 128)) -> None:
+    def __init__(self, planes: int, errors: int, scales: int, widths: tuple[int, ...] = (24, 48, 80, 128), outputs: int = 1) -> None:
         super().__init__()
         a, b, c, d = widths
         self.down2 = nn.Sequential(_conv(planes + errors + scales, a, 2), _conv(a, a))
@@ -54,11 +55,11 @@ class FlowNet(nn.Module):
         self.up8 = _conv(d + c, c)
         self.up4 = _conv(c + b, b)
         self.up2 = _conv(b + a, a)
-        self.head = nn.Conv2d(a, 4, 3, 1, 1)
+        self.head = nn.Conv2d(a, 4 * outputs, 3, 1, 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
 
     def forward(self, planes: Tensor, error: Tensor, scales: Tensor) -> Tensor:
-        """Logits that a pixel moves.
+        """Logits of each pixel; of the first network, that it moves.
 
         Args:
             planes: (B, planes, h, w), of any precision.
@@ -66,7 +67,7 @@ class FlowNet(nn.Module):
             scales: (B, scales) float.
 
         Returns:
-            (B, h, w)
+            (B, outputs, h, w)
         """
         height, width = planes.shape[-2:]
         first, second = planes.shape[1], planes.shape[1] + error.shape[1]
@@ -84,7 +85,7 @@ class FlowNet(nn.Module):
         x = self.up8(torch.cat([_twice(deep), eighth], 1))
         x = self.up4(torch.cat([_twice(x), quarter], 1))
         x = self.up2(torch.cat([_twice(x), half], 1))
-        return F.pixel_shuffle(self.head(x), 2)[:, 0, :height, :width]
+        return F.pixel_shuffle(self.head(x), 2)[..., :height, :width]
 
 
 def _twice(x: Tensor) -> Tensor:

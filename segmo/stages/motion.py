@@ -9,7 +9,7 @@ from typing import Protocol
 from segmo.settings import MotionSettings
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, Steps, Tracks
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,21 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class FusionAugmentation:
+    """Probabilities of what is done to a sample of the second network."""
+
+    mirrored: float = 0.5
+    """Left to right."""
+    upside_down: float = 0.25
+    recoloured: float = 0.5
+    """Brightness is shifted and stretched, colours are faded or strengthened."""
+    cropped: float = 0.5
+    """A batch is cut to three quarters."""
+
+
+@dataclass(frozen=True)
 class TrainArguments:
-    """One training run of the network of the lite preset."""
+    """One training run of a network of the lite preset."""
 
     output: Path
     """Folder of the checkpoint, the log and the final weights."""
@@ -77,7 +90,6 @@ class TrainArguments:
     device: str = "cpu"
     check_every: int = 500
     """Iterations between scores on held-out scenes, each with a checkpoint."""
-    augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         if self.precision not in ("float32", "bfloat16"):
@@ -87,6 +99,20 @@ class TrainArguments:
                 raise SettingsError(f"{name} is {getattr(self, name)}. Give at least 1.")
         if len(self.widths) != 4:
             raise SettingsError(f"widths are {self.widths}. Give four numbers of channels.")
+
+
+@dataclass(frozen=True)
+class FlowArguments(TrainArguments):
+    """One training run of the first network of the lite preset, which sees the flow of a frame."""
+
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+@dataclass(frozen=True)
+class FusionArguments(TrainArguments):
+    """One training run of the second, which sees what all judges say; in each clip a few frames are drawn as samples."""
+
+    augmentation: FusionAugmentation = field(default_factory=FusionAugmentation)
 
 
 @dataclass(frozen=True)
@@ -169,11 +195,11 @@ class MotionArguments:
                 raise SettingsError(f"{source.root}: {source.fewest_tracks} to {source.most_tracks} tracks. Give 1 <= fewest <= most.")
 
 
-NETWORKS = {"motion": MotionArguments, "flow": TrainArguments}
-"""What a configuration's key `network` can be: the motion network of the paper, or that of the lite preset."""
+NETWORKS = {"motion": MotionArguments, "flow": FlowArguments, "fusion": FusionArguments}
+"""What a configuration's key `network` can be: the motion network of the paper, or one of the two of the lite preset."""
 
 
-def read_arguments(path: Path, changes: Sequence[str] = ()) -> TrainArguments | MotionArguments:
+def read_arguments(path: Path, changes: Sequence[str] = ()) -> FlowArguments | FusionArguments | MotionArguments:
     """Arguments of a YAML file, with `key=value` changes; paths in it are relative to the current folder.
 
     Raises:
@@ -183,11 +209,11 @@ def read_arguments(path: Path, changes: Sequence[str] = ()) -> TrainArguments | 
     network = content.pop("network", "motion") if isinstance(content, dict) else "motion"
     if network not in NETWORKS:
         raise SettingsError(f"{path}: network is {network!r}. Give one of {', '.join(NETWORKS)}.")
-    kind: type[TrainArguments | MotionArguments] = NETWORKS[network]
+    kind: type[FlowArguments | FusionArguments | MotionArguments] = NETWORKS[network]
     return build(kind, content, str(path))
 
 
-def resolved(arguments: TrainArguments | MotionArguments) -> str:
+def resolved(arguments: FlowArguments | FusionArguments | MotionArguments) -> str:
     """The whole configuration as YAML, as `read_arguments` reads it."""
     network = next(name for name, kind in NETWORKS.items() if type(arguments) is kind)
     return as_yaml(arguments, network=network)

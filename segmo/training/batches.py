@@ -41,6 +41,8 @@ class Batch:
     """(B, h, w) share of each pixel that moves."""
     weight: Tensor
     """(B, h, w) of each pixel in the loss."""
+    seam: Tensor | None = None
+    """(B, h, w) 1 where two movers meet, 0 elsewhere; for the second network."""
 
 
 @dataclass(eq=False)

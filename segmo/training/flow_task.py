@@ -1,12 +1,14 @@
-"""Training of the network of the lite preset, on flow of rendered scenes."""
+"""Training of the networks of the lite preset, on rendered scenes: what both have in common, and the first, which sees flow."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import logging
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +18,10 @@ from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.flow_net import FlowNet, widened
 from segmo.networks.weights import read_tensors
-from segmo.training.arguments import TrainArguments
+from segmo.training.arguments import FlowArguments, FusionArguments
 from segmo.training.batches import Batch, Scenes, make_batch
 from segmo.training.loss import Scorer, segmentation_loss
-from segmo.training.shards import render_shards, shard_paths
+from segmo.training.shards import make_sample, render_shards, shard_paths
 from segmo.training.task import Judgement, Task
 from segmo.types import Steps
 from segmo.zoo.lite_motion import WIDTHS_NOTE
@@ -27,26 +29,40 @@ from segmo.zoo.lite_motion import WIDTHS_NOTE
 log = logging.getLogger(__name__)
 
 
-class FlowTask(Task[Batch]):
-    """FlowNet; its averaged weights end in float16."""
+class LiteTask(Task[Batch]):
+    """FlowNet on samples of rendered scenes; its averaged weights end in float16."""
 
-    def __init__(self, arguments: TrainArguments) -> None:
+    sees: ClassVar[tuple[int, int, int]]
+    """Planes, errors and numbers of a frame."""
+    outputs: ClassVar[int] = 1
+    note: ClassVar[str]
+    """Name of the note that the weights carry, with the network's widths."""
+
+    def __init__(self, arguments: FlowArguments | FusionArguments) -> None:
         super().__init__()
-        self.arguments: TrainArguments = arguments
+        self.arguments: FlowArguments | FusionArguments = arguments
         self.recipe = repr(dataclasses.replace(arguments, output=Path(), check_every=1, threads=0))
+
+    @abstractmethod
+    def render(self, directory: Path, seed: int, count: int) -> Steps[Any]:
+        """Render the missing shards of a data set."""
+
+    @abstractmethod
+    def opened(self, paths: Sequence[Path], count: int) -> Any:
+        """Samples in shards."""
 
     def make_data(self) -> Steps[None]:
         """Render missing shards."""
-        data = self.arguments.data
         for name, seed, count in self._sets():
-            for fraction in render_shards(data.directory / name, seed, count, data.kinds, data.workers):
-                log.info("%s: %.1f %% of the missing scenes are rendered.", data.directory / name, 100 * fraction)
+            directory = self.arguments.data.directory / name
+            for fraction in self.render(directory, seed, count):
+                log.info("%s: %.1f %% of the missing scenes are rendered.", directory, 100 * fraction)
                 yield 0.0
 
     def open_data(self) -> str:
         """Map the shards into memory."""
         data = self.arguments.data
-        self._held_out, self._scenes = (Scenes(shard_paths(data.directory / name, count), count) for name, _, count in self._sets())
+        self._held_out, self._scenes = (self.opened(shard_paths(data.directory / name, count), count) for name, _, count in self._sets())
         return f"{data.scenes} rendered scenes of seed {data.seed}, {data.held_out_scenes} of seed {data.held_out_seed} held out"
 
     def _sets(self) -> tuple[tuple[str, int, int], tuple[str, int, int]]:
@@ -55,12 +71,12 @@ class FlowTask(Task[Batch]):
 
     def new_model(self) -> nn.Module:
         """FlowNet, with the weights of an earlier run where one is named."""
-        model = FlowNet(PLANES, len(GAPS), SCALES, self.arguments.widths)
+        model = FlowNet(*self.sees, self.arguments.widths, self.outputs)
         if self.arguments.start_from is not None:
             floats = {name: value.float() for name, value in read_tensors(self.arguments.start_from)[0].items()}
             counters = {name: value for name, value in model.state_dict().items() if not value.is_floating_point()}  # of batches
             try:
-                model.load_state_dict(widened(floats, model, PLANES) | counters, strict=True)
+                model.load_state_dict(widened(floats, model, self.sees[0]) | counters, strict=True)
             except RuntimeError as error:
                 raise WeightsError(f"{self.arguments.start_from} does not fit this network: {error}. Give its own weights.") from error
         return model
@@ -69,19 +85,14 @@ class FlowTask(Task[Batch]):
         """AdamW."""
         return torch.optim.AdamW(model.parameters(), self.arguments.learning_rate, weight_decay=self.arguments.weight_decay)
 
-    def parts(self, turn: int) -> Sequence[Batch]:
-        """One batch."""
-        arguments = self.arguments
-        return [make_batch(self._scenes, arguments.seed, turn, arguments.batch, arguments.augmentation)]
-
     def logits(self, model: nn.Module, part: Batch) -> Tensor:
-        """(B, h, w)"""
+        """(B, outputs, h, w), of which the first says what moves."""
         logits: Tensor = model(*(x.to(self.device) for x in (part.planes, part.error, part.scales)))
         return logits
 
     def loss(self, logits: Tensor, part: Batch) -> Tensor:
         """Cross entropy and Dice."""
-        return segmentation_loss(logits, part.moving.to(self.device), self.arguments.dice_weight, part.weight.to(self.device))
+        return segmentation_loss(logits[:, 0], part.moving.to(self.device), self.arguments.dice_weight, part.weight.to(self.device))
 
     def held_out(self, process: int, processes: int) -> Iterator[Batch]:
         """Batches of held-out scenes."""
@@ -92,7 +103,7 @@ class FlowTask(Task[Batch]):
     def record(self, logits: Tensor, part: Batch) -> Scorer:
         """Scores of the batch."""
         scorer = Scorer()
-        scorer.add(logits, part.moving.to(self.device))
+        scorer.add(logits[:, 0], part.moving.to(self.device))
         return scorer
 
     def judge(self, records: Sequence[Scorer]) -> Judgement:
@@ -108,4 +119,25 @@ class FlowTask(Task[Batch]):
 
     def notes(self) -> dict[str, str]:
         """The widths."""
-        return {WIDTHS_NOTE: json.dumps(self.arguments.widths)}
+        return {self.note: json.dumps(self.arguments.widths)}
+
+
+class FlowTask(LiteTask):
+    """The first network."""
+
+    sees = PLANES, len(GAPS), SCALES
+    note = WIDTHS_NOTE
+    arguments: FlowArguments
+
+    def render(self, directory: Path, seed: int, count: int) -> Steps[Any]:
+        """A sample a scene."""
+        return render_shards(directory, seed, count, self.arguments.data.kinds, self.arguments.data.workers, make_sample)
+
+    def opened(self, paths: Sequence[Path], count: int) -> Scenes:
+        """Scenes."""
+        return Scenes(paths, count)
+
+    def parts(self, turn: int) -> Sequence[Batch]:
+        """One batch."""
+        arguments = self.arguments
+        return [make_batch(self._scenes, arguments.seed, turn, arguments.batch, arguments.augmentation)]

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from segmo.errors import SettingsError
 from segmo.files import write_bytes
-from segmo.training.arguments import MotionArguments, TrainArguments, resolved
+from segmo.training.arguments import FlowArguments, FusionArguments, MotionArguments, resolved
 from segmo.training.checkpoint import State, code_version, load_checkpoint, save_checkpoint, write_tensors
 from segmo.training.flow_task import FlowTask
+from segmo.training.fusion_task import FusionTask
 from segmo.training.monitor import Monitor
 from segmo.training.motion_task import MotionTask
 from segmo.training.processes import start, stop
@@ -53,7 +54,7 @@ class TrainResult:
     """Of the final weights: see `task.Judgement`."""
 
 
-def train(arguments: TrainArguments | MotionArguments, *, resume: bool = False) -> Steps[TrainResult]:
+def train(arguments: FlowArguments | FusionArguments | MotionArguments, *, resume: bool = False) -> Steps[TrainResult]:
     """Train a network; its folder then has the files named above.
 
     Raises:
@@ -85,8 +86,10 @@ def train(arguments: TrainArguments | MotionArguments, *, resume: bool = False) 
         stop(accelerator)
 
 
-def _task(arguments: TrainArguments | MotionArguments) -> Task[Any]:
-    return FlowTask(arguments) if isinstance(arguments, TrainArguments) else MotionTask(arguments)
+def _task(arguments: FlowArguments | FusionArguments | MotionArguments) -> Task[Any]:
+    if isinstance(arguments, MotionArguments):
+        return MotionTask(arguments)
+    return FusionTask(arguments) if isinstance(arguments, FusionArguments) else FlowTask(arguments)
 
 
 def ahead(make: Callable[[int], Made], numbers: range) -> Iterator[Made]:

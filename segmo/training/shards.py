@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -100,6 +100,10 @@ def pick(kinds: tuple[SceneKind, ...], seed: int) -> SceneConfig:
     return kinds[np.random.default_rng([seed, 0x4B]).choice(len(kinds), p=shares / shares.sum())].config
 
 
+MakeSamples = Callable[[int, int, tuple[SceneKind, ...]], Array]
+"""Records of the scene at an index of the data set of a seed."""
+
+
 def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     """Sample `index` of a data set: a record of `record_dtype`."""
     own = sample_seed(seed, index)
@@ -127,16 +131,23 @@ def shard_paths(directory: Path, scenes: int) -> list[Path]:
     return [shard_path(directory, number) for number in range(-(-scenes // SHARD_SCENES))]
 
 
-def render_shards(directory: Path, seed: int, scenes: int, kinds: tuple[SceneKind, ...], workers: int) -> Steps[list[Path]]:
+def render_shards(
+    directory: Path, seed: int, scenes: int, kinds: tuple[SceneKind, ...], workers: int, make: MakeSamples = make_sample, after: str = ""
+) -> Steps[list[Path]]:
     """Render those shards of a data set that are not there yet, and return all.
+
+    Args:
+        make: what makes the records of a scene, one or several.
+        after: what else the records depend on.
 
     Raises:
         DataError: the folder holds another data set, or a shard cannot be written.
     """
-    claim(directory, json.dumps({"seed": seed, "kinds": [{"share": kind.share, **kind.settings} for kind in kinds]}))
+    recipe: dict[str, Any] = {"seed": seed, "kinds": [{"share": kind.share, **kind.settings} for kind in kinds]}
+    claim(directory, json.dumps(recipe | ({"after": after} if after else {})))
     paths = shard_paths(directory, scenes)
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    for done, _ in enumerate(on_all(_write_shard, [(directory, seed, number, kinds) for number in missing], workers), start=1):
+    for done, _ in enumerate(on_all(_write_shard, [(directory, seed, number, kinds, make) for number in missing], workers), start=1):
         yield done / len(missing)
     return paths
 
@@ -155,10 +166,10 @@ def claim(directory: Path, description: str) -> None:
         raise DataError(f"{directory} holds scenes of another recipe ({found[:80]}...). Choose another folder in the configuration.")
 
 
-def _write_shard(job: tuple[Path, int, int, tuple[SceneKind, ...]]) -> None:
-    directory, seed, number, kinds = job
+def _write_shard(job: tuple[Path, int, int, tuple[SceneKind, ...], MakeSamples]) -> None:
+    directory, seed, number, kinds, make = job
     first = number * SHARD_SCENES
-    records = np.stack([make_sample(seed, index, kinds) for index in range(first, first + SHARD_SCENES)])
+    records = np.concatenate([np.atleast_1d(make(seed, index, kinds)) for index in range(first, first + SHARD_SCENES)])
     with replacing(shard_path(directory, number)) as temporary, temporary.open("wb") as file:
         np.save(file, records)
 

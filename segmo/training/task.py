@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segmo.evaluation.track_scores import Curve
-from segmo.training.arguments import MotionArguments, TrainArguments
+from segmo.training.arguments import FlowArguments, FusionArguments, MotionArguments
 from segmo.types import Steps
 
 Part = TypeVar("Part")
@@ -31,7 +31,7 @@ class Judgement:
 class Task(ABC, Generic[Part]):
     """A network and what it is trained on; `device` is set by the loop before any tensor is made."""
 
-    arguments: TrainArguments | MotionArguments
+    arguments: FlowArguments | FusionArguments | MotionArguments
     recipe: str
     """All that the weights depend on, as text; a run is only resumed with the same."""
 

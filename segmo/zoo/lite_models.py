@@ -12,6 +12,7 @@ import numpy.typing as npt
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
+from segmo.lite.fusion import Judges, fusion_inputs
 from segmo.lite.inputs import network_input
 from segmo.lite.parallel import parallel_map
 from segmo.lite.views import FrameViews
@@ -30,14 +31,16 @@ from segmo.types import (
     Steps,
     Tracks,
 )
-from segmo.zoo.lite_motion import load_flow_graph, motion_probability
-from segmo.zoo.registry import LITE_MOTION
+from segmo.zoo.lite_motion import is_fusion, load_flow_graph, load_fusion_graph, motion_probability
+from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
 if TYPE_CHECKING:
     from segmo.networks.flow_graph import FlowGraph
 
 NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
+STEADYING = 0.7  # weight of neighbouring frames in the last word
+SEAM = 0.5  # probability above which two movers meet at a pixel
 CUE_CHUNK = 10  # frames whose cues are computed at once: fewer steps in Python, still enough pieces for all cores
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
@@ -129,9 +132,25 @@ class _Look:
 
     opinion: npt.NDArray[np.float32]
     """(h, w) of the network."""
+    error: npt.NDArray[np.uint8]
+    """(G, h, w) photometric error."""
+    residual: npt.NDArray[np.float16]
+    """(h, w, 2) what the homography leaves of flow over four frames, ahead in time."""
     residuals: cues.Residuals
     test: verification.FrameTest | None
     motion: parallax.EgoMotion | None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What is known of a clip of T frames before the second network, on half the flow grid."""
+
+    judges: Judges
+    against: npt.NDArray[np.float32]
+    """(T, h, w) evidence in [0, 1] of motion against the heading of a camera that drives ahead."""
+    lab: npt.NDArray[np.uint8]
+    """(T, h, w, 3) CIE L*a*b*."""
+    links: refinement.FlowLinks
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,31 +158,35 @@ class Observation:
     """What stands out in a clip of T frames, on half the flow grid."""
 
     probability: npt.NDArray[np.float32]
-    """(T, h, w) that a pixel moves, filtered in time."""
+    """(T, h, w) that a pixel moves, according to all judges and the colours of the clip."""
     opinion: npt.NDArray[np.float32]
     """(T, h, w) the same according to the judges of single frames."""
     against: npt.NDArray[np.float32]
     """(T, h, w) evidence in [0, 1] of motion against the heading of a camera that drives ahead."""
     tests: list[verification.FrameTest | None]
     """What each frame says for and against it."""
+    seam: npt.NDArray[np.float32]
+    """(T, h, w) probability that two movers meet at a pixel."""
 
 
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-13-{LITE_MOTION.sha256[:12]}"
+    identity = f"lite-motion-14-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
-    def __init__(self, network: FlowGraph | None = None) -> None:
-        self._network = network  # ours is loaded for evidence only: a decision at another threshold needs no weights
+    def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
+        self._network, self._fusion = network, fusion  # ours are loaded for evidence only: to decide again needs no weights
 
     @classmethod
     def load(cls, path: Path, device: str) -> LiteMotion:
-        """The model with weights from another training; it works on the processor whatever the device.
+        """The model with weights of the first or the second network from another training; it works on the processor whatever the device.
 
         Raises:
             WeightsError: they do not fit.
         """
+        if is_fusion(path):
+            return cls(fusion=load_fusion_graph(path, sha256=""))
         return cls(load_flow_graph(path, sha256=""))
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
@@ -172,24 +195,26 @@ class LiteMotion:
         maps, moving_score = verification.verify_regions(seen.probability, seen.opinion, seen.against, seen.tests)
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, maps.shape[1:])
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
-        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, verification.describe_camera(seen.tests))
+        camera, seam = verification.describe_camera(seen.tests), seen.seam.astype(np.float16)
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera, seam_maps=seam)
 
-    def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
-        """What stands out, before it is asked whether a static scene could look the same."""
+    def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
+        """What single frames show, and what that comes to along the flow."""
         frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         grey = grey_grid(clip.frames, fields.grid_hw)
         model = self._network = self._network or load_flow_graph()
 
         def look(t: int) -> _Look:
             views = FrameViews(fields.flow[:, t], fields.valid[:, t])
-            opinion = motion_probability(network_input(views, fields.photometric_error[:, t]), model)
-            test, motion = verification.test_frame(views, grey, t), heading.motion_ahead(views)
-            return _Look(opinion, cues.frame_residuals(views), test, motion)
+            seen = network_input(views, fields.photometric_error[:, t])
+            test, motion, gap = verification.test_frame(views, grey, t), heading.motion_ahead(views), verification.longest_gap(views)
+            ahead = np.zeros((*hw, 2), np.float16) if gap is None else (views.towards(gap).residual * np.sign(gap)).astype(np.float16)
+            return _Look(motion_probability(seen, model), seen.error, ahead, cues.frame_residuals(views), test, motion)
 
         looks = list[_Look]()
         for seen in parallel_map(look, range(frames)):
             looks.append(seen)
-            yield 0.9 * len(looks) / frames
+            yield 0.8 * len(looks) / frames
         network = np.stack([seen.opinion for seen in looks])
         residuals, tests = [seen.residuals for seen in looks], [seen.test for seen in looks]
         chunks = [residuals[first : first + CUE_CHUNK] for first in range(0, frames, CUE_CHUNK)]
@@ -197,8 +222,23 @@ class LiteMotion:
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
         against = against_heading(fields, tests, [seen.motion for seen in looks])
         evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
-        smooth = cues.sigmoid(flow_links(fields, hw).smooth(cues.logit(cues.sigmoid(evidence))))
-        return Observation(smooth, np.maximum(network, against), np.broadcast_to(against, smooth.shape), tests)
+        links = flow_links(fields, hw)
+        joint = cues.sigmoid(links.smooth(cues.logit(cues.sigmoid(evidence))))
+        errors, residual = np.stack([seen.error for seen in looks]), np.stack([seen.residual for seen in looks]).astype(np.float32)
+        judges = Judges(network, standing_out, joint, residual, errors, tests)
+        return Judged(judges, np.broadcast_to(against, joint.shape), refinement.lab_grid(clip.frames, hw), links)
+
+    def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
+        """What moves according to all judges, before it is asked whether a static scene could look the same."""
+        judged = yield from self.judge(clip, fields)
+        model = self._fusion = self._fusion or load_fusion_graph()
+        seen = fusion_inputs(judged.judges, judged.lab, judged.links)
+        logits = np.stack(list(parallel_map(lambda one: model.logits(one.planes, one.error, one.scales), seen)))
+        yield 0.95
+        moving = cues.logit(cues.sigmoid(logits[:, 0] + HEADING_WEIGHT * judged.against))
+        probability = cues.sigmoid(judged.links.smooth(moving, STEADYING))
+        opinion = np.maximum(judged.judges.network, judged.against)
+        return Observation(probability, opinion, judged.against, judged.judges.tests, cues.sigmoid(logits[:, 1]))
 
     def decide(self, evidence: MotionEvidence, tracks: Tracks, threshold: float | None) -> MotionLabels:
         """Label the tracks."""
@@ -212,25 +252,25 @@ class LiteMotion:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-7"
+    identity = "lite-masks-8"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
         """Masks at the size of the sampled frames."""
         clip, fields, evidence = inputs.clip, _need(inputs.flow), inputs.labels.evidence
         hw = evidence.probability_maps.shape[1:]
-        links = flow_links(fields, hw)
         lab = refinement.lab_grid(clip.frames, hw)
         yield 0.1
         shift = float(cues.logit(np.array(inputs.labels.threshold)))
-        logits = refinement.colour_and_place(cues.logit(evidence.probability_maps) - shift, lab, links)
+        logits = cues.logit(evidence.probability_maps) - shift
         if inputs.labels.nothing_moves:  # but for what is clicked
             logits = np.minimum(logits, -1.0)
         yield 0.4
-        painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
+        seam = evidence.seam_maps > SEAM if evidence.seam_maps.size else None
+        painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, seam)
         if settings.corrections:
-            logits = corrections.apply_corrections(logits, lab, links, settings.corrections, painted)
-            painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid)
+            logits = corrections.apply_corrections(logits, lab, flow_links(fields, hw), settings.corrections, painted)
+            painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, seam)
         yield 0.6
         return finish_masks(clip, logits, painted, evidence, settings)
 

@@ -1,4 +1,7 @@
-"""The motion network of the `lite` preset: from flow fields to the probability that a pixel moves, with weights from this repository."""
+"""The motion networks of the `lite` preset, with weights from this repository.
+
+The first goes from the flow of a frame to the probability that a pixel moves, the second from what all judges say to the last word.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,46 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.errors import WeightsError
+from segmo.lite import fusion
 from segmo.lite.cues import sigmoid
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES, NetworkInput
 from segmo.networks.flow_graph import FlowGraph
-from segmo.zoo.registry import LITE_MOTION
+from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
-WEIGHTS = Path(__file__).parent / "weights" / LITE_MOTION.filename
-WIDTHS_NOTE = "widths"
-"""Note of a file of weights with the network's widths as JSON."""
+WEIGHTS, FUSION_WEIGHTS = (Path(__file__).parent / "weights" / shipped.filename for shipped in (LITE_MOTION, LITE_FUSION))
+WIDTHS_NOTE, FUSION_WIDTHS_NOTE = "widths", "fusion_widths"
+"""Note of a file of weights of the first and of the second network with its widths as JSON."""
 
 
 def load_flow_graph(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> FlowGraph:
-    """The trained network, ready for use on the processor.
+    """The first network, ready for use on the processor.
+
+    Raises:
+        WeightsError: as `load_graph`.
+    """
+    return load_graph(path, sha256, PLANES + len(GAPS) + SCALES)
+
+
+def load_fusion_graph(path: Path = FUSION_WEIGHTS, sha256: str = LITE_FUSION.sha256) -> FlowGraph:
+    """The second network, ready for use on the processor.
+
+    Raises:
+        WeightsError: as `load_graph`.
+    """
+    return load_graph(path, sha256, fusion.PLANES + fusion.ERRORS + fusion.SCALES)
+
+
+def is_fusion(path: Path) -> bool:
+    """Whether a file of weights is of the second network, as its notes say."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as file:
+        return FUSION_WIDTHS_NOTE in (file.metadata() or {})
+
+
+def load_graph(path: Path, sha256: str, channels: int) -> FlowGraph:
+    """A trained network whose input has so many channels.
 
     Args:
         sha256: checksum the file must have; empty accepts any.
@@ -41,11 +71,11 @@ def load_flow_graph(path: Path = WEIGHTS, sha256: str = LITE_MOTION.sha256) -> F
     if sha256 and found != sha256:
         raise WeightsError(f"The weights {path} have SHA-256 {found}, not {sha256}. Restore the file from the repository.")
     try:
-        return FlowGraph(tensors, PLANES + len(GAPS) + SCALES)
+        return FlowGraph(tensors, channels)
     except ValueError as error:
         raise WeightsError(f"The weights {path} do not fit this version of the network: {error}. Restore both from one version.") from error
 
 
 def motion_probability(seen: NetworkInput, network: FlowGraph) -> npt.NDArray[np.float32]:
     """(h, w) probability that a pixel moves on its own."""
-    return sigmoid(network.logits(seen.planes, seen.error, seen.scales))
+    return sigmoid(network.logits(seen.planes, seen.error, seen.scales)[0])

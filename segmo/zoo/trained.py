@@ -47,7 +47,7 @@ def _model_of(path: Path) -> str:
     from safetensors import SafetensorError, safe_open
 
     from segmo.networks.motion_net import CONFIG_NOTE
-    from segmo.zoo.lite_motion import WIDTHS_NOTE
+    from segmo.zoo.lite_motion import FUSION_WIDTHS_NOTE, WIDTHS_NOTE
 
     if path.suffix == ".pth":
         return "moseg"
@@ -56,7 +56,7 @@ def _model_of(path: Path) -> str:
             notes = file.metadata() or {}
     except SafetensorError as error:
         raise WeightsError(f"The weights {path} cannot be read: {error}. {_ADVICE}") from error
-    for note, model in ((WIDTHS_NOTE, "lite"), (CONFIG_NOTE, "moseg")):
+    for note, model in ((WIDTHS_NOTE, "lite"), (FUSION_WIDTHS_NOTE, "lite"), (CONFIG_NOTE, "moseg")):
         if note in notes:
             return model
     raise WeightsError(f"{path} holds no weights of a motion network. {_ADVICE}")

@@ -101,3 +101,26 @@ def test_a_crumb_beside_a_body_is_part_of_it_and_a_second_body_at_that_distance_
     labels, count = connected_components(foreground)
     assert labels[0, 34, 20] == labels[0, 20, 20] != labels[0, 20, 40]
     assert count == 3 and len({labels[0, 20, 20], labels[0, 20, 40], labels[0, 51, 62]}) == 3
+
+
+def test_two_that_touch_all_the_time_are_two_where_a_seam_is_seen() -> None:
+    left = [(20 + t, 20, 16, 20) for t in range(FRAMES)]
+    right = [(36 + t, 20, 14, 20) for t in range(FRAMES)]
+    owner, lab, flow, error, valid = scene([left, right])
+    seam = np.zeros(owner.shape, bool)
+    for t in range(FRAMES):
+        seam[t, :, 35 + t : 38 + t] = t % 4 > 0  # not in every frame
+    together = find_objects(owner > 0, lab, flow, error, valid)
+    assert len(np.unique(together)) == 2
+    apart = find_objects(owner > 0, lab, flow, error, valid, seam)
+    ids = [main_id(apart, owner == k) for k in (1, 2)]
+    assert ids[0] != ids[1] and all((apart[owner == k] == number).mean() > 0.85 for k, number in zip((1, 2), ids, strict=True))
+    assert ((apart > 0) == (owner > 0)).mean() > 0.99  # what lies on the seam goes to one of the two
+
+
+def test_a_seam_in_one_frame_in_ten_parts_nothing() -> None:
+    owner, lab, flow, error, valid = scene([[(20 + t, 20, 30, 20) for t in range(FRAMES)]])
+    seam = np.zeros(owner.shape, bool)
+    seam[::10, :, 48:51] = True
+    labels = find_objects(owner > 0, lab, flow, error, valid, seam)
+    assert len(np.unique(labels)) == 2 and ((labels > 0) == (owner > 0)).mean() > 0.99

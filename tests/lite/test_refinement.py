@@ -31,6 +31,16 @@ def test_a_frame_that_missed_the_object_learns_from_its_neighbours_along_the_flo
     assert smooth[4][inside[4]].min() > 0.3 and smooth[4][:, 70:].max() < 0
 
 
+def test_the_strongest_evidence_of_a_point_is_remembered_along_the_flow() -> None:
+    inside = square(9, step=3)
+    seen_once = np.full(inside.shape, -2.0, np.float32)
+    seen_once[4][inside[4]] = 3.0
+    strongest = links(9, step=3).strongest(seen_once, 0.9)
+    assert np.allclose(strongest[4][inside[4]], 3) and np.allclose(strongest[1][22:42, 16:34], 3 * 0.9**3, rtol=1e-3)
+    assert strongest[:, :, 72:].max() == 0 and strongest.min() == 0
+    assert links(9, step=3, error=255).strongest(seen_once, 0.9)[3].max() < 0.01
+
+
 def test_no_filtering_across_flow_that_is_not_trusted() -> None:
     logits = np.where(square(9), 3.0, -3.0).astype(np.float32)
     logits[4] = -0.2
@@ -43,8 +53,9 @@ def test_colour_completes_the_half_that_did_not_move() -> None:
     lab = np.where(inside[..., None], np.uint8([180, 170, 120]), np.uint8([90, 110, 140])).astype(np.uint8)
     motion = np.where(inside, 2.5, -2.5).astype(np.float32)
     motion[:, 38:44] = np.where(inside[:, 38:44], -0.3, -2.5)  # feet on the ground
-    logits = colour_and_place(motion, lab, links(6))
+    logits, colour = colour_and_place(motion, lab, links(6))
     assert ((logits > 0) == inside).mean() > 0.99
+    assert colour[inside].min() > 1 and colour[~inside].max() < -1
 
 
 def test_full_size_masks_end_at_the_edges_of_the_picture() -> None:

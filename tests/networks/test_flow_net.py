@@ -37,17 +37,17 @@ def test_it_has_the_size_of_the_plan(net):
 def test_logits_have_the_size_of_the_input(net, hw):
     with torch.inference_mode():
         logits = net(*inputs(2, *hw))
-    assert logits.shape == (2, *hw) and torch.isfinite(logits).all()
+    assert logits.shape == (2, 1, *hw) and torch.isfinite(logits).all()
 
 
 def state(net: FlowNet) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in net.state_dict().items() if value.is_floating_point()}
 
 
-@pytest.mark.parametrize("widths", [(24, 48, 80, 128), (8, 12, 20, 24)])
-def test_the_network_for_use_gives_what_the_trained_one_gives(widths):
+@pytest.mark.parametrize(("widths", "outputs"), [((24, 48, 80, 128), 1), ((8, 12, 20, 24), 2)])
+def test_the_network_for_use_gives_what_the_trained_one_gives(widths, outputs):
     torch.manual_seed(1)
-    trained = FlowNet(PLANES, len(GAPS), SCALES, widths)
+    trained = FlowNet(PLANES, len(GAPS), SCALES, widths, outputs)
     with torch.no_grad():
         trained(*inputs(4, 64, 64))  # so that the normalisations have something to do
     trained.eval()

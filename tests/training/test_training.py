@@ -12,7 +12,7 @@ from segmo.errors import DataError, SettingsError, WeightsError
 from segmo.lite.inputs import STORED_PLANES
 from segmo.networks.weights import read_tensors
 from segmo.training import shards
-from segmo.training.arguments import Augmentation, DataArguments, TrainArguments, read_arguments
+from segmo.training.arguments import Augmentation, DataArguments, FlowArguments, read_arguments
 from segmo.training.batches import Scenes, augmented, collate, indices, make_batch, small_counts_more
 from segmo.training.flow_task import FlowTask
 from segmo.training.loop import train
@@ -38,10 +38,10 @@ def folder(tmp_path_factory):
         yield directory
 
 
-def arguments(folder, output, **changes) -> TrainArguments:
+def arguments(folder, output, **changes) -> FlowArguments:
     data = DataArguments(folder, 1, 12, 2, 6, KINDS, workers=0)
     defaults = {"iterations": 12, "batch": 4, "warm_up": 2, "check_every": 6, "widths": (8, 12, 16, 24)}
-    return TrainArguments(output, data, **(defaults | changes))
+    return FlowArguments(output, data, **(defaults | changes))
 
 
 def scenes(folder) -> Scenes:
@@ -132,7 +132,7 @@ def test_mirrored_and_reversed_scenes_stay_true(folder):
     np.testing.assert_array_equal(once.weight[::-1, ::-1], data.sample(3).weight)
     np.testing.assert_array_equal(once.median[::-1], data.sample(3).median)
     twice = augmented(once, rng, always(flip=1.0), None)
-    for a, b in zip(dataclasses.astuple(collate([twice])), dataclasses.astuple(plain), strict=True):
+    for a, b in zip(dataclasses.astuple(collate([twice]))[:-1], dataclasses.astuple(plain)[:-1], strict=True):  # no seams here
         assert torch.equal(a, b)
 
 

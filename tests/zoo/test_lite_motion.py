@@ -11,10 +11,14 @@ from segmo.lite.flow import GAPS
 from segmo.lite.inputs import network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
+from segmo.synthetic.sampling import EVERYDAY
+from segmo.training.fusion_task import as_clip
+from segmo.training.fusion_task import seams as seam_map
 from segmo.training.shards import middle_flow
-from segmo.types import FlowFields
-from segmo.zoo.lite_motion import WEIGHTS, load_flow_graph, motion_probability
-from segmo.zoo.registry import LITE_MOTION
+from segmo.types import FlowFields, finish
+from segmo.zoo.lite_models import LiteFlow, LiteMotion
+from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS, load_flow_graph, load_fusion_graph, motion_probability
+from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +50,18 @@ def probability_of(fields, net):
     return np.stack([one(t) for t in range(fields.flow.shape[1])])
 
 
-def test_the_shipped_file_is_the_registered_one():
-    content = WEIGHTS.read_bytes()
-    assert len(content) == LITE_MOTION.size_bytes < 12e6
-    assert hashlib.sha256(content).hexdigest() == LITE_MOTION.sha256
+@pytest.mark.parametrize(("path", "registered"), [(WEIGHTS, LITE_MOTION), (FUSION_WEIGHTS, LITE_FUSION)])
+def test_the_shipped_file_is_the_registered_one(path, registered):
+    content = path.read_bytes()
+    assert len(content) == registered.size_bytes < 12e6
+    assert hashlib.sha256(content).hexdigest() == registered.sha256
+
+
+def test_one_network_is_not_taken_for_the_other():
+    with pytest.raises(WeightsError, match="do not fit this version of the network: it sees"):
+        load_fusion_graph(WEIGHTS, sha256="")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        load_fusion_graph(WEIGHTS)
 
 
 def test_it_finds_movers_in_scenes_it_never_saw(net, held_out):
@@ -94,3 +106,26 @@ def test_a_changed_file_is_refused(tmp_path):
         load_flow_graph(changed)
     with pytest.raises(WeightsError, match="cannot be read"):
         load_flow_graph(tmp_path / "missing.safetensors")
+
+
+def test_the_second_network_is_right_more_often_than_the_first():
+    """On clips of three movers, small ones among them, that neither was trained on."""
+    config = SceneConfig(times=tuple(float(t - 5) for t in range(10)), mover_shares=(0.0, 0.0, 0.0, 1.0), **EVERYDAY)
+    first, second, seams = [], [], []
+    for seed in range(930, 936):
+        scene = render(sample_scene(seed, config), config.times)
+        clip = as_clip(scene.frames)
+        seen = finish(LiteMotion().observe(clip, finish(LiteFlow().flow(clip))))
+        moving = scene.moving_labels[:, ::2, ::2] > 0
+        first.append(iou(seen.opinion > 0.5, moving))
+        second.append(iou(seen.probability > 0.5, moving))
+        ids = np.stack([cv2.resize(frame, (224, 128), interpolation=cv2.INTER_NEAREST) for frame in scene.moving_labels])
+        meet = np.stack([seam_map(frame) for frame in ids]) > 0
+        if meet.any():
+            seams.append(seen.seam[meet].mean() - seen.seam[(ids > 0) & ~meet].mean())
+    assert np.mean(second) > np.mean(first) + 0.03
+    assert len(seams) >= 2 and np.mean(seams) > 0.1
+
+
+def iou(found: np.ndarray, moving: np.ndarray) -> float:
+    return float((found & moving).sum() / (found | moving).sum())

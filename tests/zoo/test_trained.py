@@ -15,12 +15,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from segmo.errors import SettingsError, WeightsError
+from segmo.lite import fusion
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.motion_net import CONFIG_NOTE, MotionNet, MotionNetConfig
 from segmo.stages.motion import MotionInputs
 from segmo.types import DepthMaps, FeatureMaps, Tracks, finish
-from segmo.zoo.lite_motion import WEIGHTS, WIDTHS_NOTE, load_flow_graph
+from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS, WIDTHS_NOTE, load_flow_graph, load_fusion_graph
 from segmo.zoo.store import ModelStore
 
 SMALL = MotionNetConfig(depth=False, track_layers=1, time_layers=1, track_width=32, track_hidden=32)
@@ -71,6 +72,19 @@ def test_other_trained_weights_are_another_model(tmp_path):
     loaded = [store.get("motion", "lite")._network.logits(*frame) for store in stores]
     expected = load_flow_graph(paths[0], sha256="").logits(*frame)
     assert np.array_equal(loaded[0], expected) and not np.array_equal(*loaded)
+
+
+def test_either_network_of_the_lite_preset_can_be_replaced(tmp_path):
+    with safe_open(FUSION_WEIGHTS, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        notes = {"fusion_widths": file.metadata()["fusion_widths"]}
+    tensors["head.bias"] = tensors["head.bias"] + 1
+    save_file(tensors, path := tmp_path / "best.safetensors", notes)
+    model = ModelStore("cpu", motion_weights=path).get("motion", "lite")
+    frame = (np.ones((fusion.PLANES, 16, 16), np.float32), np.zeros((fusion.ERRORS, 16, 16), np.uint8), np.zeros(fusion.SCALES, np.float32))
+    expected = load_fusion_graph().logits(*frame)
+    np.testing.assert_allclose(model._fusion.logits(*frame), expected + 1, atol=1e-4)
+    assert model._network is None  # ours
 
 
 @pytest.mark.parametrize("prefix", ["", "average."])

@@ -1,0 +1,161 @@
+"""Training of the second network of the lite preset, on what all judges say of frames of rendered clips.
+
+A clip is rendered, spoiled, and goes through flow, the first network and all else that precedes the second, as any clip does; a few of its
+frames are drawn as samples. The first network is the shipped one, which never saw these scenes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segmo.lite.fusion import ERRORS, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, fusion_inputs
+from segmo.synthetic import render, sample_scene
+from segmo.synthetic.dataset import sample_seed
+from segmo.training.arguments import FusionArguments, FusionAugmentation
+from segmo.training.batches import Batch, indices, small_counts_more
+from segmo.training.flow_task import LiteTask
+from segmo.training.shards import SceneKind, pick, render_shards
+from segmo.types import Clip, Steps, finish
+from segmo.zoo.lite_models import LiteFlow, LiteMotion
+from segmo.zoo.lite_motion import FUSION_WIDTHS_NOTE
+from segmo.zoo.registry import LITE_MOTION
+
+Array = npt.NDArray[Any]
+FRAMES, DRIVE_FRAMES = 16, 9
+"""Of a clip; fewer where the camera drives, since what it drives through fills many times the frame."""
+SAMPLES = 5
+"""Frames of a clip that are samples."""
+FPS = 24.0
+SEAM_WEIGHT, SEAM_SHARE = 6.0, 0.3
+"""Of a pixel where two movers meet, beside others, and of that part of the loss."""
+
+
+def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
+    """Layout of one sample on a map grid of `hw`, as in `shards.record_dtype`."""
+    return np.dtype(
+        [
+            ("planes", np.float16, (PLANES, *hw)),
+            ("error", np.uint8, (ERRORS, *hw)),
+            ("scales", np.float32, (SCALES,)),
+            ("moving", np.uint8, hw),
+            ("ids", np.uint8, hw),
+        ]
+    )
+
+
+def make_samples(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
+    """(SAMPLES,) records of clip `index` of a data set."""
+    own = sample_seed(seed, index)
+    config = pick(kinds, own)
+    count = DRIVE_FRAMES if config.drive_share > 0 else FRAMES
+    times = tuple(float(t - count // 2) for t in range(count))
+    scene = render(sample_scene(own, dataclasses.replace(config, times=times)), times)
+    judged = finish(LiteMotion().judge(clip := as_clip(scene.frames), finish(LiteFlow().flow(clip))))
+    hw = judged.judges.network.shape[1:]
+    chosen = sorted(np.random.default_rng([own, 5]).choice(count, SAMPLES, replace=False).tolist())
+    records = np.zeros(SAMPLES, record_dtype((hw[0], hw[1])))
+    for record, t, seen in zip(records, chosen, fusion_inputs(judged.judges, judged.lab, judged.links, chosen), strict=True):
+        record["planes"], record["error"], record["scales"] = seen.planes, seen.error, seen.scales
+        moving = (scene.moving_labels[t] > 0).astype(np.uint8) * np.uint8(255)
+        record["moving"] = cv2.resize(moving, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
+        record["ids"] = cv2.resize(scene.moving_labels[t], (hw[1], hw[0]), interpolation=cv2.INTER_NEAREST)
+    return records
+
+
+def as_clip(frames: npt.NDArray[np.uint8]) -> Clip:
+    """(T, H, W, 3) RGB frames as a clip."""
+    steps = np.arange(len(frames))
+    return Clip(frames, steps / FPS, steps, tuple(f"{t:05d}" for t in steps), (frames.shape[1], frames.shape[2]), len(frames), FPS)
+
+
+class Samples:
+    """Samples in shards on disk."""
+
+    def __init__(self, paths: Sequence[Path], clips: int) -> None:
+        self._shards = [np.load(path, mmap_mode="r") for path in paths]
+        self._ends = np.cumsum([len(shard) for shard in self._shards])
+        self.count = min(SAMPLES * clips, int(self._ends[-1]))
+
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """A copy of some samples."""
+        places = np.searchsorted(self._ends, numbers, side="right")
+        records = [self._shards[place][number - self._ends[place]] for place, number in zip(places, numbers, strict=True)]
+        planes, error = (np.stack([record[name] for record in records]).astype(np.float32) for name in ("planes", "error"))
+        scales, moving = (np.stack([record[name] for record in records]) for name in ("scales", "moving"))
+        weight, seam = (np.stack([make(record["ids"]) for record in records]) for make in (small_counts_more, seams))
+        return Batch(*(torch.from_numpy(x) for x in (planes, error, scales, moving.astype(np.float32) / 255, weight, seam)))
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples as they are, in batches."""
+        for start in range(0, self.count, size):
+            yield self.batch(range(start, min(start + size, self.count)))
+
+
+def seams(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(h, w) 1 within two pixels of where two objects of (h, w) ids meet, 0 elsewhere."""
+    kernel = np.ones((5, 5), np.uint8)
+    highest = cv2.dilate(ids, kernel)
+    lowest = cv2.erode(np.where(ids > 0, ids, np.uint8(255)), kernel)
+    return (highest > lowest).astype(np.float32)
+
+
+def changed(batch: Batch, rng: np.random.Generator, chance: FusionAugmentation) -> Batch:
+    """Change a batch at random, in ways that do not change what moves."""
+    assert batch.seam is not None
+    maps = [batch.planes, batch.error, batch.moving, batch.weight, batch.seam]
+    for axis, probability in enumerate((chance.mirrored, chance.upside_down)):
+        if rng.random() < probability:
+            maps = [x.flip(-1 - axis) for x in maps]
+            maps[0][:, SCALAR_PLANES + axis : SCALAR_PLANES + 2 * VECTORS : 2] *= -1
+    if rng.random() < chance.recoloured:
+        lightness, colours = maps[0][:, -PICTURE_PLANES], maps[0][:, 1 - PICTURE_PLANES :]
+        colours *= rng.uniform(0, 1.5)
+        lightness *= rng.uniform(0.7, 1.3)
+        lightness += rng.normal(0, 0.2)
+    if rng.random() < chance.cropped:
+        height, width = batch.moving.shape[1:]
+        small = (height * 3 // 4, width * 3 // 4)
+        y, x = int(rng.integers(height - small[0] + 1)), int(rng.integers(width - small[1] + 1))
+        maps = [m[..., y : y + small[0], x : x + small[1]] for m in maps]
+    return Batch(maps[0], maps[1], batch.scales, *maps[2:])
+
+
+class FusionTask(LiteTask):
+    """The second network."""
+
+    sees = PLANES, ERRORS, SCALES
+    outputs = 2
+    note = FUSION_WIDTHS_NOTE
+    arguments: FusionArguments
+
+    def render(self, directory: Path, seed: int, count: int) -> Steps[Any]:
+        """A few samples a clip."""
+        data = self.arguments.data
+        return render_shards(directory, seed, count, data.kinds, data.workers, make_samples, LITE_MOTION.sha256)
+
+    def opened(self, paths: Sequence[Path], count: int) -> Samples:
+        """Samples of clips."""
+        return Samples(paths, count)
+
+    def parts(self, turn: int) -> Sequence[Batch]:
+        """One batch."""
+        arguments = self.arguments
+        batch = self._scenes.batch(indices(arguments.seed, turn, arguments.batch, self._scenes.count))
+        return [changed(batch, np.random.default_rng([arguments.seed, turn, 0xF5]), arguments.augmentation)]
+
+    def loss(self, logits: Tensor, part: Batch) -> Tensor:
+        """That of what moves, and cross entropy of where two movers meet, counted within movers alone."""
+        assert part.seam is not None
+        seam, near = part.seam.to(self.device), F.max_pool2d(part.moving.to(self.device), 5, 1, 2)
+        meeting = F.binary_cross_entropy_with_logits(logits[:, 1], seam, near * (1 + SEAM_WEIGHT * seam), reduction="sum")
+        return super().loss(logits, part) + SEAM_SHARE * meeting / near.sum().clamp(min=1)
