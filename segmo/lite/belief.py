@@ -20,23 +20,23 @@ MEASURES = (
     "opinion",  # mean probability of motion according to the judge of single frames
     "size",  # log of the share of the clip
     "ahead",  # share that runs ahead of the camera's flow
-    "probability",  # mean probability of motion after filtering in time
+    "probability",  # mean probability of motion according to all judges
     "unsteady",  # mean disagreement of long and short flow
 )
 # fmt: off
-MEAN = np.array([1.219, 0.175, 3.194, 0.740, -6.921, 0.469, 0.676, 0.617])
-SPREAD = np.array([1.215, 0.303, 1.122, 0.164, 2.474, 0.425, 0.116, 0.602])
-BIAS = -0.617
-LINEAR = np.array([0.184, 0.298, 0.230, 0.687, 0.269, -0.100, -0.026, 0.071])
+MEAN = np.array([1.195, 0.136, 3.3, 0.552, -7.052, 0.467, 0.737, 0.577])
+SPREAD = np.array([1.094, 0.265, 0.999, 0.275, 2.488, 0.419, 0.126, 0.59])
+BIAS = -0.991
+LINEAR = np.array([0.097, 0.211, 0.058, 0.241, 0.095, -0.074, 0.589, -0.052])
 QUADRATIC = np.array([
-    -0.047, -0.133, 0.051, 0.162, 0.157, -0.087, 0.104, -0.147,
-    -0.125, -0.069, -0.002, 0.058, -0.002, -0.095, -0.042,
-    -0.052, -0.020, 0.288, -0.098, -0.124, -0.009,
-    0.022, 0.101, -0.070, 0.069, 0.048,
-    0.192, -0.174, 0.083, -0.050,
-    -0.435, -0.145, 0.024,
-    0.304, 0.120,
-    0.088,
+    -0.064, -0.075, 0.063, 0.232, 0.058, 0.014, -0.002, -0.053,
+    -0.075, -0.158, 0.044, 0.039, -0.076, 0.206, 0.059,
+    -0.038, 0.068, 0.242, -0.158, -0.066, -0.157,
+    -0.179, 0.0, -0.065, -0.042, 0.022,
+    0.245, -0.023, 0.18, 0.009,
+    -0.144, -0.169, 0.015,
+    0.266, 0.055,
+    0.062,
 ])
 # fmt: on
 

@@ -6,7 +6,6 @@ colours move, are known only after it; the second weighs all that against each o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,77 +60,67 @@ class FusionInput:
     """(SCALES,)"""
 
 
-def fusion_inputs(
-    judges: Judges, lab: npt.NDArray[np.uint8], links: FlowLinks, frames: Sequence[int] | None = None
-) -> Iterator[FusionInput]:
-    """Inputs of all frames of a clip in order, or of the `frames` asked for.
+class FusionInputs:
+    """The inputs of a clip: what needs all frames is made at once, the rest frame by frame; threads may ask for frames side by side."""
 
-    Args:
-        judges: of T frames.
-        lab: (T, h, w, 3) CIE L*a*b* on the same grid.
-        links: between neighbouring frames.
-    """
-    tested = _Tested(judges.tests, judges.network.shape)
-    clip = [field.astype(np.float16) for field in _scalars(judges, tested, lab, links)]
-    clip += [field.astype(np.float16) for field in _vectors(judges.residual, links)]
-    share = (judges.joint > 0.5).mean(axis=(1, 2))
-    of_clip = 0.25 * np.log(share.mean() + 1e-3)
-    for t in frames if frames is not None else range(len(lab)):
-        planes = np.empty((PLANES, *lab.shape[1:3]), np.float32)
-        for plane, fields in zip(planes, clip, strict=False):
-            plane[:] = fields[t]
-        planes[len(clip) :] = (lab[t].transpose(2, 0, 1).astype(np.float32) - 128) / LAB_UNIT
-        scales = np.array([*tested.camera(t), 0.25 * np.log(share[t] + 1e-3), of_clip], np.float32)
-        yield FusionInput(planes, judges.error[t], scales)
+    def __init__(self, judges: Judges, lab: npt.NDArray[np.uint8], links: FlowLinks) -> None:
+        """Look at a clip.
 
+        Args:
+            judges: of T frames.
+            lab: (T, h, w, 3) CIE L*a*b* on the same grid.
+            links: between neighbouring frames.
+        """
+        self._judges, self._lab = judges, lab
+        network, joint = logit(judges.network), logit(judges.joint)
+        self._strongest = links.strongest(joint, PEAK_DECAY)
+        self._coloured, self._colour = colour_and_place(joint, lab, links)
+        self._usual = float(np.quantile(lengths(judges.residual[:, ::4, ::4]), 0.9)) + RESIDUAL_UNIT
+        tested = np.stack([_tested(test, network.shape[1:]) for test in judges.tests])
+        self._tested_along = links.smooth(np.ascontiguousarray(tested[:, :-1].transpose(0, 2, 3, 1)))
+        along = np.concatenate([network[..., None], self._plain(judges.residual)], axis=-1)
+        self._along = links.smooth(along)
+        self._share = (judges.joint > 0.5).mean(axis=(1, 2))
 
-def _scalars(judges: Judges, tested: _Tested, lab: npt.NDArray[np.uint8], links: FlowLinks) -> Iterator[Field]:
-    """`SCALAR_PLANES` (T, h, w) planes that do not change in a mirrored picture."""
-    network, joint = logit(judges.network), logit(judges.joint)
-    yield network / LOGIT_UNIT
-    yield links.smooth(network) / LOGIT_UNIT
-    yield logit(judges.cue) / LOGIT_UNIT
-    yield joint / LOGIT_UNIT
-    yield links.strongest(joint, PEAK_DECAY) / LOGIT_UNIT
-    coloured, colour = colour_and_place(joint, lab, links)
-    yield coloured / LOGIT_UNIT
-    yield colour / COLOUR_UNIT
-    for field in (tested.violation, tested.backwards, tested.ahead, tested.gain):
-        yield field
-        yield links.smooth(field)
-    yield tested.unsteady
-    yield np.log1p(lengths(judges.residual) / RESIDUAL_UNIT) / 2
+    def frame(self, t: int) -> FusionInput:
+        """Input of a frame."""
+        judges, test = self._judges, self._judges.tests[t]
+        residual = judges.residual[t]
+        length = lengths(residual)
+        logarithm = np.log1p(length / RESIDUAL_UNIT) / 2
+        tested, tested_along = _tested(test, length.shape), self._tested_along[t].transpose(2, 0, 1)
+        planes = np.empty((PLANES, *length.shape), np.float32)
+        planes[0], planes[1], planes[2] = logit(judges.network[t]), self._along[t, ..., 0], logit(judges.cue[t])
+        planes[3], planes[4], planes[5] = logit(judges.joint[t]), self._strongest[t], self._coloured[t]
+        planes[:6] *= np.float32(1 / LOGIT_UNIT)
+        planes[6] = self._colour[t] / COLOUR_UNIT
+        planes[7:15:2], planes[8:16:2], planes[15] = tested[:-1], tested_along, tested[-1]
+        planes[16] = logarithm
+        vectors = planes[SCALAR_PLANES:]
+        vectors[0:2] = (residual * (logarithm / (length + 1e-6))[..., None]).transpose(2, 0, 1)
+        vectors[2:4] = self._plain(residual).transpose(2, 0, 1)
+        vectors[4:6] = self._along[t, ..., 1:].transpose(2, 0, 1)
+        vectors[6:] = (self._lab[t].transpose(2, 0, 1).astype(np.float32) - 128) / LAB_UNIT
+        shares = 0.25 * np.log(np.array([self._share[t], self._share.mean()]) + 1e-3)
+        return FusionInput(planes, judges.error[t], np.array([*_camera(test), *shares], np.float32))
 
-
-def _vectors(residual: Field, links: FlowLinks) -> Iterator[Field]:
-    """2 `VECTORS` (T, h, w) planes, x and y in turn: residual flow with the logarithm of its length for a length; the same in units of
-    what is usual in the clip; and that filtered in time, where the parts of one body go the same way."""
-    length = lengths(residual)
-    shrunk = residual * (np.log1p(length / RESIDUAL_UNIT) / (2 * length + 1e-6))[..., None]
-    yield from shrunk.transpose(3, 0, 1, 2)
-    usual = float(np.quantile(length[:, ::4, ::4], 0.9)) + RESIDUAL_UNIT
-    plain = np.clip(residual / usual, -LARGEST_RESIDUAL, LARGEST_RESIDUAL).transpose(3, 0, 1, 2)
-    yield from plain
-    for axis in plain:
-        yield links.smooth(axis)
+    def _plain(self, residual: Field) -> Field:
+        """Residual flow in units of what is usual in the clip."""
+        return np.clip(residual / np.float32(self._usual), -LARGEST_RESIDUAL, LARGEST_RESIDUAL)
 
 
-class _Tested:
-    """The tests of all frames as (T, h, w) arrays; zeros where there is none."""
+def _tested(test: FrameTest | None, hw: tuple[int, ...]) -> Field:
+    """(5, h, w) what a test says: violation, backwards, ahead, gain, unsteady; zeros where there is none."""
+    said = np.zeros((5, *hw), np.float32)
+    if test is not None:
+        said[0] = np.log((test.violation + 0.05) / (test.spread + 0.15)) / 2
+        said[1], said[2], said[4] = test.backwards, test.ahead, test.unsteady
+        np.clip(test.gain / GAIN_UNIT, -LARGEST_GAIN, LARGEST_GAIN, out=said[3])
+    return said
 
-    def __init__(self, tests: list[FrameTest | None], shape: tuple[int, ...]) -> None:
-        self._tests = tests
-        self.violation, self.backwards, self.ahead, self.gain, self.unsteady = (np.zeros(shape, np.float32) for _ in range(5))
-        for t, test in enumerate(tests):
-            if test is not None:
-                self.violation[t] = np.log((test.violation + 0.05) / (test.spread + 0.15)) / 2
-                self.backwards[t], self.ahead[t] = test.backwards, test.ahead
-                self.gain[t] = np.clip(test.gain / GAIN_UNIT, -LARGEST_GAIN, LARGEST_GAIN)
-                self.unsteady[t] = test.unsteady
 
-    def camera(self, t: int) -> tuple[float, float, float]:
-        """Whether the camera travels in a frame, whether it turns, and half the logarithm of the noise of its flow."""
-        test = self._tests[t]
-        if test is None:
-            return 0.0, 0.0, 0.0
-        return float(test.camera == "travels"), float(test.camera == "turns"), 0.5 * float(np.log(test.spread + 0.05))
+def _camera(test: FrameTest | None) -> tuple[float, float, float]:
+    """Whether the camera travels in a frame, whether it turns, and half the logarithm of the noise of its flow."""
+    if test is None:
+        return 0.0, 0.0, 0.0
+    return float(test.camera == "travels"), float(test.camera == "turns"), 0.5 * float(np.log(test.spread + 0.05))

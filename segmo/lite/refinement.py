@@ -61,14 +61,14 @@ class FlowLinks:
         self.trust_back = np.stack(list(parallel_map(shrink_trust, errors[1])))
 
     def smooth(self, logits: Field, weight: float = TEMPORAL_WEIGHT) -> Field:
-        """(T, h, w) logits after a forward and a backward recursive filter along the flow; the mean of both."""
+        """(T, h, w[, C]) logits after a forward and a backward recursive filter along the flow; the mean of both."""
 
         def run(backwards: bool) -> Field:
             flow, trust = (self.ahead, self.trust_ahead) if backwards else (self.back, self.trust_back)
             order = range(len(logits) - 2, -1, -1) if backwards else range(1, len(logits))
             out = logits.copy()
             for t in order:
-                share = weight * trust[t]
+                share = weight * trust[t].reshape(trust[t].shape + (1,) * (logits.ndim - 3))
                 out[t] += share * (warp(out[t + 1 if backwards else t - 1], flow[t]) - out[t])
             return out
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segmo.lite.fusion import ERRORS, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, fusion_inputs
+from segmo.lite.fusion import ERRORS, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInputs
 from segmo.synthetic import render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.training.arguments import FusionArguments, FusionAugmentation
@@ -64,7 +64,9 @@ def make_samples(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     hw = judged.judges.network.shape[1:]
     chosen = sorted(np.random.default_rng([own, 5]).choice(count, SAMPLES, replace=False).tolist())
     records = np.zeros(SAMPLES, record_dtype((hw[0], hw[1])))
-    for record, t, seen in zip(records, chosen, fusion_inputs(judged.judges, judged.lab, judged.links, chosen), strict=True):
+    inputs = FusionInputs(judged.judges, judged.lab, judged.links)
+    for record, t in zip(records, chosen, strict=True):
+        seen = inputs.frame(t)
         record["planes"], record["error"], record["scales"] = seen.planes, seen.error, seen.scales
         moving = (scene.moving_labels[t] > 0).astype(np.uint8) * np.uint8(255)
         record["moving"] = cv2.resize(moving, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)

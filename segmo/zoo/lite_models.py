@@ -12,7 +12,7 @@ import numpy.typing as npt
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
-from segmo.lite.fusion import Judges, fusion_inputs
+from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.parallel import parallel_map
 from segmo.lite.views import FrameViews
@@ -232,8 +232,13 @@ class LiteMotion:
         """What moves according to all judges, before it is asked whether a static scene could look the same."""
         judged = yield from self.judge(clip, fields)
         model = self._fusion = self._fusion or load_fusion_graph()
-        seen = fusion_inputs(judged.judges, judged.lab, judged.links)
-        logits = np.stack(list(parallel_map(lambda one: model.logits(one.planes, one.error, one.scales), seen)))
+        inputs = FusionInputs(judged.judges, judged.lab, judged.links)
+
+        def judge(t: int) -> npt.NDArray[np.float32]:
+            seen = inputs.frame(t)
+            return model.logits(seen.planes, seen.error, seen.scales)
+
+        logits = np.stack(list(parallel_map(judge, range(len(clip)))))
         yield 0.95
         moving = cues.logit(cues.sigmoid(logits[:, 0] + HEADING_WEIGHT * judged.against))
         probability = cues.sigmoid(judged.links.smooth(moving, STEADYING))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from segmo.lite.flow import GAPS
-from segmo.lite.fusion import PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInput, Judges, fusion_inputs
+from segmo.lite.fusion import PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInput, FusionInputs, Judges
 from segmo.lite.refinement import FlowLinks
 from segmo.lite.verification import FrameTest
 
@@ -42,8 +44,9 @@ def clip(*, mirrored: bool = False, untested: tuple[int, ...] = ()) -> Arrays:
     return judges, lab, FlowLinks(flow, -flow, errors[[2, 1]], (H, W))
 
 
-def seen(of: Arrays, frames: list[int] | None = None) -> list[FusionInput]:
-    return list(fusion_inputs(*of, frames))
+def seen(of: Arrays) -> list[FusionInput]:
+    inputs = FusionInputs(*of)
+    return [inputs.frame(t) for t in range(T)]
 
 
 def test_every_frame_has_one_input_of_the_announced_size() -> None:
@@ -55,11 +58,12 @@ def test_every_frame_has_one_input_of_the_announced_size() -> None:
     assert PLANES == SCALAR_PLANES + 2 * VECTORS + PICTURE_PLANES
 
 
-def test_frames_asked_for_alone_are_what_they_are_among_all() -> None:
-    every, some = seen(clip()), seen(clip(), [1, 4])
-    assert len(some) == 2
-    for t, one in zip((1, 4), some, strict=True):
-        assert np.array_equal(one.planes, every[t].planes) and np.array_equal(one.scales, every[t].scales)
+def test_threads_may_ask_for_frames_side_by_side() -> None:
+    inputs = FusionInputs(*clip())
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(inputs.frame, [4, 1, 4, 0, 1]))
+    for t, one in zip([4, 1, 4, 0, 1], together, strict=True):
+        assert np.array_equal(one.planes, inputs.frame(t).planes) and np.array_equal(one.scales, inputs.frame(t).scales)
 
 
 def test_a_mirror_changes_the_sign_of_what_points_sideways_and_nothing_else() -> None:
