@@ -33,8 +33,9 @@ FLOOR_PX = 0.5  # added to the camera's flow, in pixels of the flow grid: its ow
 AGAINST_WEIGHT = 6.0  # log odds for a region that moves against the heading of the camera: set, not fitted, since nothing static can
 ROADSIDE = 1.0  # log odds taken off where a camera drives past others, since poles and signs rush by it as nothing else does: set too
 AGAINST_PX = 24  # map pixels around motion against the heading that belong to it: not all of a car has texture
-BEST_OF_MANY = 0.75  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
+BEST_OF_MANY = 0.5  # log odds taken off the surest region of a clip: among many that are static, one looks as if it moved
 SMALLEST_SHARE = 0.001  # of all voxels below which a region, however sure, does not make a clip one where something moves
+SUREST = 0.9  # share of a region that is less sure than what counts of its probability
 SMALLEST_REGION = 24  # voxels (pixels of the map grid times frames) below which nothing is measured
 
 
@@ -195,10 +196,17 @@ def _measures(of: dict[str, Field], noise: float, share: float) -> Field:
             of["opinion"].mean(),
             np.log(share),
             (of["ahead"] * trust).sum() / total,
-            (of["probability"] * some_trust).sum() / some_trust.sum(),
+            _surest(of["probability"], some_trust),
             (of["unsteady"] * some_trust).sum() / some_trust.sum(),
         ]
     )
+
+
+def _surest(values: Field, weight: Field) -> float:
+    """What a tenth, by (M,) weight, of (M,) values exceeds: smoke behind a car does not make the car less sure."""
+    order = np.argsort(values)
+    running = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(running, SUREST * running[-1])])
 
 
 _MEASURED = ("violation", "backwards", "gain", "ahead", "unsteady")
