@@ -83,7 +83,7 @@ def test_either_network_of_the_lite_preset_can_be_replaced(tmp_path):
     model = ModelStore("cpu", motion_weights=path).get("motion", "lite")
     frame = (np.ones((fusion.PLANES, 16, 16), np.float32), np.zeros((fusion.ERRORS, 16, 16), np.uint8), np.zeros(fusion.SCALES, np.float32))
     expected = load_fusion_graph().logits(*frame)
-    np.testing.assert_allclose(model._fusion.logits(*frame), expected + 1, atol=1e-4)
+    np.testing.assert_allclose(model._fusion.logits(*frame), expected + 1, atol=2e-3)  # biases are kept in half precision
     assert model._network is None  # ours
 
 
