@@ -172,7 +172,7 @@ class Observation:
 class LiteMotion:
     """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
 
-    identity = f"lite-motion-14-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-15-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
@@ -257,7 +257,7 @@ class LiteMotion:
 class LiteMasks:
     """Colour, place and edges around what moves."""
 
-    identity = "lite-masks-8"
+    identity = "lite-masks-9"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
@@ -322,11 +322,15 @@ def finish_masks(
 
 
 def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings) -> list[int]:
-    """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough."""
-    area = _areas(labels)
+    """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough.
+
+    The smallest must be seen for a quarter of the clip, others for as much less as they are larger: a foot that shows on the far side of
+    somebody else for a few frames is not one more object.
+    """
+    area, quarter = _areas(labels), len(labels) / 4
     seen = (area > 0).sum(axis=0)
     total = area.sum(axis=0)
-    kept = (total >= settings.min_area * labels[0].size * seen) & (seen >= min(FEWEST_FRAMES, len(labels) / 4))
+    kept = (total >= settings.min_area * labels[0].size * np.maximum(seen, quarter)) & (seen >= min(FEWEST_FRAMES, quarter))
     kept[0] = False
     return [int(k) for k in np.argsort(-total, kind="stable") if kept[k]][: settings.max_objects]
 

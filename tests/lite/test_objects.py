@@ -6,6 +6,8 @@ import numpy as np
 
 from segmo.lite.flow import GAPS
 from segmo.lite.objects import connected_components, find_objects, seed_points
+from segmo.settings import MaskSettings
+from segmo.zoo.lite_models import worth_keeping
 
 HW = (60, 110)
 FRAMES = 40
@@ -124,3 +126,15 @@ def test_a_seam_in_one_frame_in_ten_parts_nothing() -> None:
     seam[::10, :, 48:51] = True
     labels = find_objects(owner > 0, lab, flow, error, valid, seam)
     assert len(np.unique(labels)) == 2 and ((labels > 0) == (owner > 0)).mean() > 0.99
+
+
+def test_the_smallest_must_be_seen_for_a_quarter_of_the_clip_and_what_is_larger_for_less() -> None:
+    labels = np.zeros((FRAMES, *HW), np.uint8)
+    pixels = HW[0] * HW[1]
+    settings = MaskSettings(min_area=4 / pixels)
+    labels[:, :20, :20] = 1
+    labels[:6, 30:32, 30:32] = 2  # a crumb of the smallest size, for six frames of forty
+    labels[:6, 40:44, 40:44] = 3  # four times as large
+    labels[:10, 50:52, 50:52] = 4  # a crumb for a quarter of the clip
+    assert worth_keeping(labels, settings) == [1, 3, 4]
+    assert worth_keeping(labels[:12], settings) == [1, 3, 4, 2]  # six frames of twelve are enough
