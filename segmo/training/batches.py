@@ -5,6 +5,7 @@ Everything random follows from the seed and the number of the iteration, so that
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,18 +68,35 @@ class Sample:
     """(h, w)"""
 
 
-class Scenes:
-    """Samples in shards on disk."""
+class Records(ABC):
+    """Samples in shards on disk, which are read without loading them."""
 
     def __init__(self, paths: Sequence[Path], count: int) -> None:
         self._shards = [np.load(path, mmap_mode="r") for path in paths]
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         self.count = min(count, int(self._ends[-1]))
 
+    def record(self, index: int) -> Any:
+        """One record as it is on disk."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self._shards[number][index - self._ends[number]]
+
+    @abstractmethod
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """A copy of some samples."""
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All samples as they are, in batches."""
+        for start in range(0, self.count, size):
+            yield self.batch(range(start, min(start + size, self.count)))
+
+
+class Scenes(Records):
+    """Samples of the first network."""
+
     def sample(self, index: int) -> Sample:
         """A copy of one sample."""
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        record = self._shards[number][index - self._ends[number]]
+        record = self.record(index)
         planes = record["planes"].astype(np.float32)
         scales = record["scales"].copy()
         return Sample(
@@ -92,10 +110,9 @@ class Scenes:
             small_counts_more(record["ids"]),
         )
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All samples as they are, in batches."""
-        for start in range(0, self.count, size):
-            yield collate([self.sample(index) for index in range(start, min(start + size, self.count))])
+    def batch(self, numbers: Sequence[int]) -> Batch:
+        """A copy of some samples."""
+        return collate([self.sample(index) for index in numbers])
 
 
 def small_counts_more(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

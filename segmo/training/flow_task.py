@@ -19,7 +19,7 @@ from segmo.lite.inputs import PLANES, SCALES
 from segmo.networks.flow_net import FlowNet, widened
 from segmo.networks.weights import read_tensors
 from segmo.training.arguments import FlowArguments, FusionArguments
-from segmo.training.batches import Batch, Scenes, make_batch
+from segmo.training.batches import Batch, Records, Scenes, make_batch
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import make_sample, render_shards, shard_paths
 from segmo.training.task import Judgement, Task
@@ -48,7 +48,7 @@ class LiteTask(Task[Batch]):
         """Render the missing shards of a data set."""
 
     @abstractmethod
-    def opened(self, paths: Sequence[Path], count: int) -> Any:
+    def opened(self, paths: Sequence[Path], count: int) -> Records:
         """Samples in shards."""
 
     def make_data(self) -> Steps[None]:
@@ -128,6 +128,7 @@ class FlowTask(LiteTask):
     sees = PLANES, len(GAPS), SCALES
     note = WIDTHS_NOTE
     arguments: FlowArguments
+    _scenes: Scenes
 
     def render(self, directory: Path, seed: int, count: int) -> Steps[Any]:
         """A sample a scene."""

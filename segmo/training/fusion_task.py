@@ -7,7 +7,7 @@ frames are drawn as samples. The first network is the shipped one, which never s
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from segmo.lite.fusion import ERRORS, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCA
 from segmo.synthetic import render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.training.arguments import FusionArguments, FusionAugmentation
-from segmo.training.batches import Batch, indices, small_counts_more
+from segmo.training.batches import Batch, Records, indices, small_counts_more
 from segmo.training.flow_task import LiteTask
 from segmo.training.shards import SceneKind, pick, render_shards
 from segmo.types import Clip, Steps, finish
@@ -80,27 +80,19 @@ def as_clip(frames: npt.NDArray[np.uint8]) -> Clip:
     return Clip(frames, steps / FPS, steps, tuple(f"{t:05d}" for t in steps), (frames.shape[1], frames.shape[2]), len(frames), FPS)
 
 
-class Samples:
-    """Samples in shards on disk."""
+class Samples(Records):
+    """Samples of the second network."""
 
     def __init__(self, paths: Sequence[Path], clips: int) -> None:
-        self._shards = [np.load(path, mmap_mode="r") for path in paths]
-        self._ends = np.cumsum([len(shard) for shard in self._shards])
-        self.count = min(SAMPLES * clips, int(self._ends[-1]))
+        super().__init__(paths, SAMPLES * clips)
 
     def batch(self, numbers: Sequence[int]) -> Batch:
         """A copy of some samples."""
-        places = np.searchsorted(self._ends, numbers, side="right")
-        records = [self._shards[place][number - self._ends[place]] for place, number in zip(places, numbers, strict=True)]
+        records = [self.record(number) for number in numbers]
         planes, error = (np.stack([record[name] for record in records]).astype(np.float32) for name in ("planes", "error"))
         scales, moving = (np.stack([record[name] for record in records]) for name in ("scales", "moving"))
         weight, seam = (np.stack([make(record["ids"]) for record in records]) for make in (small_counts_more, seams))
         return Batch(*(torch.from_numpy(x) for x in (planes, error, scales, moving.astype(np.float32) / 255, weight, seam)))
-
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """All samples as they are, in batches."""
-        for start in range(0, self.count, size):
-            yield self.batch(range(start, min(start + size, self.count)))
 
 
 def seams(ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -170,7 +170,7 @@ class Observation:
 
 
 class LiteMotion:
-    """The trained network on flow, joined with what stands out of the residuals: each sees movers that the other misses."""
+    """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
     identity = f"lite-motion-15-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
@@ -255,7 +255,7 @@ class LiteMotion:
 
 
 class LiteMasks:
-    """Colour, place and edges around what moves."""
+    """Objects told apart, and outlines drawn to the edges of the picture."""
 
     identity = "lite-masks-9"
     needs_flow = True
