@@ -6,6 +6,7 @@ Models with published weights are here once an adapter, small and with random we
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -50,6 +51,7 @@ def _hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("SEGMO_WEIGHTS", str(folder / "weights"))
         patch.setattr("segmo.networks.tapir.RESOLUTION", SIDE)
         yield
+        shutil.rmtree(folder)
 
 
 @cache
