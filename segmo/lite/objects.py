@@ -8,23 +8,16 @@ is found again by its colours and by where it was heading.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import squareform
 
 from segmo.geometry import rescale_points
-from segmo.lite.parallel import parallel_map
+from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels, group_points
 from segmo.lite.trajectories import chain
 from segmo.types import finish
-
-Field = npt.NDArray[np.floating[Any]]
-Labels = npt.NDArray[np.int32]
-Indices = npt.NDArray[np.int64]
 
 SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
@@ -32,10 +25,6 @@ JOIN_PX = 1  # components that are at most twice this far apart count as one: ma
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
 SEAM_PX = 6  # map pixels from the nearest piece of an object within which a seam belongs to it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
-SAME_OBJECT = 0.5  # affinity above which two groups are one object
-DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
-FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
-FEWEST_POINTS = 3
 LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
@@ -118,108 +107,6 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
     x = np.clip(np.rint(positions[..., 0]).astype(int), 0, width - 1)
     y = np.clip(np.rint(positions[..., 1]).astype(int), 0, height - 1)
     return np.where(visible, components[np.arange(frames)[None], y, x], 0).astype(np.int32)
-
-
-class Company:
-    """Groups of points, the components their points lie on, and how they travel; matrices that grow smaller as groups are merged.
-
-    A row of `shares` holds, for every component of the clip, the share of the group's visible points of that frame that lie
-    on it; `seen` tells in which frames enough of its points are visible, `steps` by how much they move to the next frame,
-    and `size` how far they spread.
-    """
-
-    def __init__(self, members: list[Indices], on: Labels, positions: Field, component_count: int):
-        self._on, self._positions, self._components = on, positions, component_count
-        self.members = members
-        rows = [self._row(group) for group in members]
-        self.shares, self.seen, self.steps = (np.stack([row[i] for row in rows]) for i in range(3))
-        self.size = np.array([row[3] for row in rows])
-
-    def _row(self, group: Indices) -> tuple[Field, npt.NDArray[np.bool_], Field, float]:
-        mine = self._on[group]
-        visible = mine > 0
-        count = visible.sum(axis=0)
-        seen = count >= min(FEWEST_POINTS, len(group))
-        weights = np.where(seen, 1 / np.maximum(count, 1), 0)
-        shares = np.bincount(mine.ravel(), np.broadcast_to(weights, mine.shape).ravel(), self._components + 1)
-        shares[0] = 0
-        steps = _mean_step(self._positions[group], visible)
-        frame = int(count.argmax())
-        spread = self._positions[group[visible[:, frame]], frame].std(axis=0)
-        return shares.astype(np.float32), seen, steps, float(2 * np.hypot(*spread)) + 2
-
-    def affinity(self, group: int) -> Field:
-        """(M,) in [0, 1] how much speaks for `group` and each other group being one object; 0 where too few frames tell, and for itself.
-
-        The share of the time they are on one component, less how far they drift apart in terms of their size.
-        """
-        both = self.seen & self.seen[group]
-        frames = both.sum(axis=1)
-        together = np.minimum(self.shares, self.shares[group]).sum(axis=1) / np.maximum(frames, 1)
-        drift = np.where(both[..., None], self.steps - self.steps[group], 0).cumsum(axis=1)
-        apart = np.linalg.norm(drift.max(axis=1) - drift.min(axis=1), axis=1) / (self.size + self.size[group])
-        affinity = np.where(frames >= FEWEST_FRAMES, together * np.clip(1.5 - apart / DRIFT_LIMIT, 0, 1), 0)
-        affinity[group] = 0
-        return affinity
-
-    def merge(self, keep: int, gone: int) -> None:
-        """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
-        self.members[keep] = np.concatenate([self.members[keep], self.members[gone]])
-        self.shares[keep], self.seen[keep], self.steps[keep], self.size[keep] = self._row(self.members[keep])
-        del self.members[gone]
-        for name in ("shares", "seen", "steps", "size"):
-            setattr(self, name, np.delete(getattr(self, name), gone, axis=0))
-
-
-def _mean_step(positions: Field, visible: npt.NDArray[np.bool_]) -> Field:
-    """(T, 2) mean displacement to the next frame of the points visible in both; 0 where there are none."""
-    both = visible[:, :-1] & visible[:, 1:]
-    steps = np.where(both[..., None], np.diff(positions, axis=1), 0).sum(axis=0) / np.maximum(both.sum(axis=0), 1)[:, None]
-    return np.concatenate([steps, np.zeros((1, 2), steps.dtype)]).astype(np.float32)
-
-
-def _split_by_company(members: Indices, on: Labels, positions: Field) -> list[Indices]:
-    """Split points that started together into those that mostly stay together and travel alike."""
-    if len(members) < 2 * FEWEST_POINTS:
-        return [members]
-    mine, places = on[members], positions[members]
-    visible = mine > 0
-    both = visible[:, None] & visible[None]
-    frames = both.sum(axis=2)
-    same = ((mine[:, None] == mine[None]) & both).sum(axis=2)
-    offset = places[:, None] - places[None]
-    spread = np.where(both[..., None], offset, -np.inf).max(axis=2) - np.where(both[..., None], offset, np.inf).min(axis=2)
-    size = 2 * np.hypot(*places[np.arange(len(members)), visible.argmax(axis=1)].std(axis=0)) + 2
-    apart = np.minimum(np.linalg.norm(spread, axis=-1) / (2 * DRIFT_LIMIT * size), 1)
-    distance = np.where(frames >= FEWEST_FRAMES, np.maximum(1 - same / np.maximum(frames, 1), apart), 0.5)
-    np.fill_diagonal(distance, 0)
-    groups = fcluster(linkage(squareform(distance, checks=False), "average"), 0.5, criterion="distance")
-    parts = [members[groups == g] for g in np.unique(groups)]
-    return [part for part in parts if len(part) >= FEWEST_POINTS] or [members]
-
-
-def group_points(on: Labels, positions: Field, start: Indices, component_count: int) -> Company:
-    """Group points by the company they keep.
-
-    Args:
-        on: (N, T) component of each point and frame, 0 = none.
-        positions: (N, T, 2) in map pixels.
-        start: (N,) frame each point was set out on; on that frame it lies on a component.
-        component_count: largest component id.
-    """
-    origin = on[np.arange(len(on)), start]
-    together = [np.flatnonzero(origin == component) for component in np.unique(origin[origin > 0])]
-    parts = [part for split in parallel_map(lambda members: _split_by_company(members, on, positions), together) for part in split]
-    company = Company(parts, on, positions, component_count)
-    closeness = np.stack([company.affinity(group) for group in range(len(parts))])
-    while len(closeness) > 1:
-        keep, gone = sorted(divmod(int(closeness.argmax()), len(closeness)))
-        if closeness[keep, gone] <= SAME_OBJECT:
-            break
-        company.merge(keep, gone)
-        closeness = np.delete(np.delete(closeness, gone, axis=0), gone, axis=1)
-        closeness[keep] = closeness[:, keep] = company.affinity(keep)
-    return company
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,6 +70,27 @@ def test_a_swinging_limb_belongs_to_its_body() -> None:
     assert len(ids[ids > 0]) == 1
 
 
+def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
+    """A disc that rolls to the right and turns by `pace` radians a frame, as `scene` describes boxes."""
+    y, x = np.mgrid[: HW[0], : HW[1]].astype(float)
+    centre = np.array([[25 + 1.5 * t, 30.0] for t in range(FRAMES)])
+    owner = np.stack([(np.hypot(x - cx, y - cy) < radius).astype(int) for cx, cy in centre])
+    flow = np.zeros((len(GAPS), FRAMES, *HW, 2), np.float16)
+    valid = np.zeros((len(GAPS), FRAMES), bool)
+    for g, gap in enumerate(GAPS):
+        for t in range(max(0, -gap), FRAMES - max(0, gap)):
+            valid[g, t] = True
+            ahead = (x - centre[t, 0] + 1j * (y - centre[t, 1])) * (np.exp(1j * pace * gap) - 1) + 1.5 * gap
+            flow[g, t] = np.where(owner[t] > 0, np.stack([ahead.real, ahead.imag]), 0).transpose(1, 2, 0)
+    return owner, COLOURS[owner], flow, np.zeros(flow.shape[:4], np.uint8), valid
+
+
+def test_a_ball_that_rolls_is_one_object() -> None:
+    owner, lab, flow, error, valid = spinning(0.12)
+    labels = find_objects(owner > 0, lab, flow, error, valid)
+    assert np.array_equal(np.unique(labels[owner > 0]), [1])
+
+
 def test_an_object_is_found_again_behind_an_occluder() -> None:
     path = [(4 + 2.0 * t, 20, 14, 14) for t in range(FRAMES)]
     wall = np.zeros((FRAMES, *HW), bool)
