@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from segmo.errors import WeightsError
-from segmo.lite.flow import GAPS
+from segmo.lite.camera import homography_flow
+from segmo.lite.flow import GAPS, LARGEST_FLOW
 from segmo.lite.inputs import network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
@@ -129,3 +130,15 @@ def test_the_second_network_is_right_more_often_than_the_first():
 
 def iou(found: np.ndarray, moving: np.ndarray) -> float:
     return float((found & moving).sum() / (found | moving).sum())
+
+
+def test_flow_that_a_homography_sends_to_infinity_gives_probabilities_all_the_same():
+    frames = np.random.default_rng(3).integers(0, 255, (6, 64, 96, 3), dtype=np.uint8)
+    towards_a_wall = np.eye(3)
+    towards_a_wall[2, 0] = -1 / 40.5
+    field = np.clip(homography_flow(towards_a_wall, (64, 96)), -LARGEST_FLOW, LARGEST_FLOW).astype(np.float16)
+    flow = np.stack([np.broadcast_to(field * np.float16(abs(gap) / 4), (6, 64, 96, 2)) for gap in GAPS])
+    valid = np.array([[0 <= t + gap < 6 for t in range(6)] for gap in GAPS])
+    fields = FlowFields(flow, np.zeros((len(GAPS), 6, 64, 96), np.uint8), valid, GAPS, (64, 96))
+    seen = finish(LiteMotion().observe(as_clip(frames), fields))
+    assert np.isfinite(seen.probability).all() and np.isfinite(seen.seam).all()
