@@ -59,6 +59,10 @@ class Progress:
         """The steps after a complete run: what never started was not needed."""
         return self._replace({WAITING: SKIPPED})
 
+    def before_files(self) -> Progress:
+        """The steps once the last product is there: a stage that nothing asked for was not needed, and files are still to come."""
+        return self.finish().change("files", WAITING)
+
     def stop(self) -> Progress:
         """The steps after Stop."""
         return self._replace({RUNNING: STOPPED})

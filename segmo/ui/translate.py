@@ -78,6 +78,8 @@ class Translator:
             return
         state = CACHED if event.status == "cached" else DONE
         self.progress = self.progress.change(event.stage, state, 1.0, event.seconds)
+        if event.stage == "masks":  # the last, after which drawing and files take a while
+            self.progress = self.progress.before_files()
         yield self.steps()
 
     def advance(self, stage: str, fraction: float, seconds: float) -> Iterator[Updates]:

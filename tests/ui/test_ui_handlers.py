@@ -139,6 +139,13 @@ def test_results_of_the_cache_are_told_apart(make_pipeline: Callable[..., Any], 
     assert value(page["record"]).count("from cache") == 2
 
 
+def test_flow_that_nothing_asks_for_waits_no_longer_than_the_stages(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
+    seen = [states(page["steps"]) for page in handlers.run(clip_file, VALUES, stages=make_pipeline()) if "steps" in page]
+    assert {now["flow"] for now in seen if now["masks"] != "done"} == {"waiting"}
+    drawing = [now for now in seen if now["masks"] == "done" and now["files"] in ("waiting", "running")]
+    assert drawing and {now["flow"] for now in drawing} == {"skipped"}
+
+
 def test_nothing_moves_is_a_result_with_an_explanation(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
     page = run(make_pipeline(moving=False), clip_file)
     assert text.NOTHING_MOVES_TITLE in value(page["objects"]) and "error" not in page["message"]
