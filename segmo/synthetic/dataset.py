@@ -94,9 +94,9 @@ def write_scene(directory: Path, name: str, scene: RenderedScene, *, preview: bo
     if preview:
         video.write_mp4(directory / "preview" / f"{name}.mp4", preview_frames(scene), FPS)
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer, labels=scene.labels, moving=scene.moving, inverse_depth=scene.inverse_depth.astype(np.float16), times=scene.times
-    )
+    largest = np.finfo(np.float16).max  # what a camera all but touches is nearer than half precision can say
+    near = np.clip(scene.inverse_depth, -largest, largest).astype(np.float16)
+    np.savez_compressed(buffer, labels=scene.labels, moving=scene.moving, inverse_depth=near, times=scene.times)
     write_bytes(directory / "truth" / f"{name}.npz", buffer.getvalue())
 
 

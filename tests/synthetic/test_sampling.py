@@ -192,6 +192,16 @@ def test_an_interrupted_data_set_goes_on_where_it_stopped(tmp_path: Path) -> Non
         finish(write_dataset(tmp_path, 3, 0))
 
 
+def test_the_truth_of_what_the_camera_all_but_touches_is_finite(tmp_path):
+    scene = render(sample_scene(2, SMALL), SMALL.times)
+    near = scene.inverse_depth.copy()
+    near[0, :4] = 1e6
+    write_scene(tmp_path, "near", dataclasses.replace(scene, inverse_depth=near))
+    stored = np.load(tmp_path / "truth" / "near.npz", allow_pickle=False)["inverse_depth"]
+    assert np.isfinite(stored).all() and stored[0, :4].min() > 6e4
+    np.testing.assert_allclose(stored[1:], near[1:], rtol=2e-3)
+
+
 def test_a_preview_shows_picture_masks_and_depth(tmp_path: Path) -> None:
     spec = scenario("two_crossing", (90, 160), 6)
     write_scene(tmp_path, "crossing", render(spec, [-3, -2, -1, 0]), preview=True)
