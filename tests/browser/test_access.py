@@ -74,6 +74,8 @@ def press_until(page: Page, name: str, key: str = "Tab", most: int = 80) -> None
 def test_everything_has_a_name_and_every_word_can_be_read(open_page: OpenPage, scheme: str) -> None:
     page = open_page(scheme=scheme)
     wait_for_videos(page, "#compare", 2)
+    # Gradio's own clock of an answer under way fades in and out; on a slow computer it is still there.
+    page.wait_for_function("![...document.querySelectorAll('.progress-text')].some((clock) => clock.checkVisibility())")
     for title in TABS.values():
         open_tab(page, title)
         page.wait_for_timeout(200)
