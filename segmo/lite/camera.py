@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.geometry import lengths
-from segmo.lite.flow import GAPS
+from segmo.lite.flow import GAPS, LARGEST_FLOW
 
 SAMPLE_STEP = 6  # one flow vector in 6 x 6 is plenty for 8 unknowns and keeps a fit near a millisecond
 INLIER_PX = 1.0
@@ -49,14 +49,18 @@ def fit_homography(flow: Field) -> tuple[npt.NDArray[np.float64], float]:
 
 
 def homography_flow(matrix: npt.NDArray[np.float64], hw: tuple[int, int], cell: int = 1) -> Field:
-    """Displacement under a homography of the centres of (h, w) cells of `cell` pixels, in pixels: (h, w, 2)."""
+    """Displacement under a homography of the centres of (h, w) cells of `cell` pixels, in pixels: (h, w, 2).
+
+    A homography whose horizon lies in the picture sends what is on it to infinity; no displacement is longer than flow can be.
+    """
     offset = (cell - 1) / 2
     y = np.arange(hw[0], dtype=np.float32)[:, None] * cell + np.float32(offset)
     x = np.arange(hw[1], dtype=np.float32)[None] * cell + np.float32(offset)
     m = matrix.astype(np.float32)
     scale = m[2, 0] * x + m[2, 1] * y + m[2, 2]
     scale = 1 / np.where(np.abs(scale) < 1e-6, np.float32(1e-6), scale)
-    return np.dstack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) * scale - x, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) * scale - y])
+    moved = np.dstack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) * scale - x, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) * scale - y])
+    return np.clip(moved, -LARGEST_FLOW, LARGEST_FLOW, out=moved)
 
 
 def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:

@@ -98,7 +98,7 @@ class Translator:
     def end_files(self) -> float:
         """The files are written; returns the seconds that took."""
         seconds = time.perf_counter() - self._files_began
-        self.progress = self.progress.change("files", DONE, 1.0, seconds).finish()
+        self.progress = self.progress.change("files", DONE, 1.0, seconds)
         return seconds
 
     def end(self) -> Updates:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
-from segmo.lite.flow import GAPS, LARGEST_FLOW, dense_flow, grey_grid, grid_size
+from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.parallel import parallel_map
@@ -208,7 +208,7 @@ class LiteMotion:
             views = FrameViews(fields.flow[:, t], fields.valid[:, t])
             seen = network_input(views, fields.photometric_error[:, t])
             test, motion, gap = verification.test_frame(views, grey, t), heading.motion_ahead(views), verification.longest_gap(views)
-            ahead = np.zeros((*hw, 2), np.float16) if gap is None else _residual_ahead(views, gap)
+            ahead = np.zeros((*hw, 2), np.float16) if gap is None else (views.towards(gap).residual * np.sign(gap)).astype(np.float16)
             return _Look(motion_probability(seen, model), seen.error, ahead, cues.frame_residuals(views), test, motion)
 
         looks = list[_Look]()
@@ -278,11 +278,6 @@ class LiteMasks:
             painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, seam)
         yield 0.6
         return finish_masks(clip, logits, painted, evidence, settings)
-
-
-def _residual_ahead(views: FrameViews, gap: int) -> npt.NDArray[np.float16]:
-    """(h, w, 2) what the homography leaves of flow towards `gap`, turned ahead in time; a homography may send a pixel to infinity."""
-    return (np.clip(views.towards(gap).residual, -LARGEST_FLOW, LARGEST_FLOW) * np.sign(gap)).astype(np.float16)
 
 
 def against_heading(
