@@ -62,7 +62,7 @@ class LiteFlow:
         fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
         errors = np.zeros((len(GAPS), len(clip), *hw), np.uint8)
         valid = np.zeros((len(GAPS), len(clip)), np.bool_)
-        short = np.zeros((2, len(clip), *hw, 2), np.float16)
+        short = fields[GAPS.index(-1) : GAPS.index(1) + 1]
         for t, pair in enumerate(short_flow(grey)):
             short[:, t] = pair
             yield 0.5 * (t + 1) / len(clip)
