@@ -1,7 +1,7 @@
 """Dense optical flow between frames a few gaps apart, by dense inverse search (DIS, Kroeger et al., ECCV 2016).
 
-Over four frames what moves fast outruns the search. So flow between neighbours comes first; chained, it brings the far frame most of the
-way, and the search has to find only what is left.
+Over four frames what moves fast outruns the search. Flow between neighbours does not lose it, so that, chained, it is taken wherever it
+explains the picture better.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from segmo.lite.parallel import parallel_map
 
 GAPS = (-4, -1, 1, 4)
 GRID_SIDE = 448  # longer side of the flow grid in pixels: twice that gains 3 points of J and costs three times the time
-EFFORT = (16, 3, 3)
-"""Descent steps, refinement steps, and pixels between patches; the preset's 25, 5 and 3 move flow by 0.02 pixels and cost a fifth more."""
-EFFORT_LEFT = (6, 2, 4)
-"""The same where chained flow has gone most of the way: as good there, in three quarters of the time."""
+DESCENT_STEPS, REFINEMENT_STEPS = 16, 3  # the preset has 25 and 5, which move flow by 0.02 pixels and cost a fifth more time
+BETTER_BY, AROUND_PX = 1, 9  # grey levels of mean error, in a square of so many pixels, by which chained flow must be better
 LARGEST_FLOW = 2000.0  # float16 keeps a quarter of a pixel up to here, and no real displacement on this grid is longer
 
 Image = npt.NDArray[np.uint8]
@@ -60,17 +58,13 @@ class FrameFlow:
     """(G,)"""
 
 
-def search(here: Image, there: Image, effort: tuple[int, int, int] = EFFORT) -> Field:
+def search(here: Image, there: Image) -> Field:
     """Flow (h, w, 2) from one (h, w) grey image to another."""
-    if not hasattr(_searches, "by_effort"):
-        _searches.by_effort = {}
-    if effort not in _searches.by_effort:
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setGradientDescentIterations(effort[0])
-        dis.setVariationalRefinementIterations(effort[1])
-        dis.setPatchStride(effort[2])
-        _searches.by_effort[effort] = dis
-    field: Field = _searches.by_effort[effort].calc(here, there, None)
+    if not hasattr(_searches, "dis"):
+        _searches.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        _searches.dis.setGradientDescentIterations(DESCENT_STEPS)
+        _searches.dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
+    field: Field = _searches.dis.calc(here, there, None)
     cv2.patchNaNs(field, 0.0)
     return np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
 
@@ -109,11 +103,9 @@ def dense_flow(grey: Image, short: Halves, wanted: Sequence[int] | None = None) 
                 continue
             if abs(gap) == 1:
                 field = short[int(gap > 0), t].astype(np.float32)
+                error[g] = _error(grey[t], grey[t + gap], field, grid)
             else:
-                field = _far(grey[t], grey[t + gap], chained(steps[int(gap > 0)], t, gap), grid)
-            warped, outside = _warp(grey[t + gap], field, grid)
-            error[g] = cv2.absdiff(grey[t], warped)
-            error[g][outside] = 255
+                field, error[g] = _far(grey[t], grey[t + gap], chained(steps[int(gap > 0)], t, gap), grid)
             flow[g], valid[g] = field, True
         return FrameFlow(flow, error, valid)
 
@@ -146,16 +138,20 @@ def _grid(height: int, width: int) -> Sequence[Field]:
     return np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
 
 
-def _far(here: Image, there: Image, start: Field, grid: Sequence[Field]) -> Field:
-    """Flow (h, w, 2) from one (h, w) image to another, from a start that is nearly right."""
-    left = search(here, _warp(there, start, grid)[0], EFFORT_LEFT)
-    x, y = grid[0] + left[..., 0], grid[1] + left[..., 1]
-    field: Field = left + cv2.remap(start, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
+def _far(here: Image, there: Image, start: Field, grid: Sequence[Field]) -> tuple[Field, Image]:
+    """Flow (h, w, 2) from one (h, w) image to another, and its error: what the search finds, or the chained flow where that is better."""
+    field = search(here, there)
+    errors = [_error(here, there, candidate, grid) for candidate in (field, start)]
+    around = [cv2.blur(error, (AROUND_PX, AROUND_PX)) for error in errors]
+    better = cv2.subtract(around[0], around[1]) > BETTER_BY
+    field[better] = start[better]
+    np.copyto(errors[0], errors[1], where=better)
+    return field, errors[0]
 
 
-def _warp(image: Image, flow: Field, grid: Sequence[Field]) -> tuple[Image, npt.NDArray[np.bool_]]:
-    """What an (h, w) image shows where (h, w, 2) flow leads, and where that leaves the picture."""
+def _error(here: Image, there: Image, flow: Field, grid: Sequence[Field]) -> Image:
+    """(h, w) absolute grey difference of an (h, w) image to another warped by (h, w, 2) flow; 255 where that leaves the picture."""
     x, y = grid[0] + flow[..., 0], grid[1] + flow[..., 1]
-    warped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return warped, (x < -1) | (x > image.shape[1]) | (y < -1) | (y > image.shape[0])
+    error: Image = cv2.absdiff(here, cv2.remap(there, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    error[(x < -1) | (x > here.shape[1]) | (y < -1) | (y > here.shape[0])] = 255
+    return error

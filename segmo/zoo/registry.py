@@ -92,8 +92,8 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 720880, "0bdd30dec9fe8f091b74e9578c5c10e610405d8cbaa3b213c1277a9b119bc664")
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363584, "66edda0cacc71e844080066ca8d825342f9363dfe4d4d7545d26fe91dd76fe7e")
+LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 720840, "c162f56733a82dde124e4028dbcd83636c918ee9f3eaa9941d244b22026b77fb")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363576, "9a06d33b1a38d243561eff4f50eb25f1cabeedba7efaa445183c6505ce04be24")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
