@@ -113,7 +113,7 @@ def dense_flow(grey: Image, short: Halves, wanted: Sequence[int] | None = None) 
 
 
 def halved(flow: Halves) -> Halves:
-    """(..., h / 2, w / 2, 2) flow on half the grid, in its pixels: fine enough for a start, and chained in a quarter of the time."""
+    """(..., h / 2, w / 2, 2) flow on half the grid, in its pixels: fine where the search fails, and chained in a quarter of the time."""
     size = (flow.shape[-2] // 2, flow.shape[-3] // 2)
     small = np.empty((*flow.shape[:-3], size[1], size[0], 2), np.float16)
     for index in np.ndindex(flow.shape[:-3]):
@@ -138,13 +138,13 @@ def _grid(height: int, width: int) -> Sequence[Field]:
     return np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
 
 
-def _far(here: Image, there: Image, start: Field, grid: Sequence[Field]) -> tuple[Field, Image]:
+def _far(here: Image, there: Image, along: Field, grid: Sequence[Field]) -> tuple[Field, Image]:
     """Flow (h, w, 2) from one (h, w) image to another, and its error: what the search finds, or the chained flow where that is better."""
     field = search(here, there)
-    errors = [_error(here, there, candidate, grid) for candidate in (field, start)]
+    errors = [_error(here, there, candidate, grid) for candidate in (field, along)]
     around = [cv2.blur(error, (AROUND_PX, AROUND_PX)) for error in errors]
     better = cv2.subtract(around[0], around[1]) > BETTER_BY
-    field[better] = start[better]
+    field[better] = along[better]
     np.copyto(errors[0], errors[1], where=better)
     return field, errors[0]
 
