@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from segmo.errors import DataError, OutputError, SettingsError
 from segmo.files import replacing, write_text
-from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size, search
+from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
 from segmo.lite.inputs import SCALES, STORED_PLANES, network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
@@ -31,9 +31,6 @@ from segmo.types import Steps
 log = logging.getLogger(__name__)
 
 SHARD_SCENES = 50
-LONGEST = max(GAPS)
-TIMES = tuple(float(t) for t in range(-LONGEST, LONGEST + 1))
-"""Of the frames of a scene, of which the middle one is the sample."""
 Array = npt.NDArray[Any]
 
 
@@ -89,13 +86,12 @@ def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
 
 
 def middle_flow(frames: npt.NDArray[np.uint8]) -> FrameFlow:
-    """Flow of the middle one of nine (9, H, W, 3) frames."""
+    """Flow of the middle one of five (5, H, W, 3) frames at t - 4, t - 1, t, t + 1, t + 4."""
     grey = grey_grid(frames, grid_size((frames.shape[1], frames.shape[2])))
-    short = np.zeros((2, *grey.shape, 2), np.float16)
-    for step in range(LONGEST):  # away from the middle on both sides
-        for side, (here, there) in enumerate(((LONGEST - step, LONGEST - step - 1), (LONGEST + step, LONGEST + step + 1))):
-            short[side, here] = search(grey[here], grey[there])
-    return next(dense_flow(grey, short, wanted=(LONGEST,)))
+    clip = np.repeat(grey[2:3], 9, axis=0)
+    for gap, image in zip((-4, -1, 0, 1, 4), grey, strict=True):
+        clip[4 + gap] = image
+    return next(dense_flow(clip, wanted=(4,)))
 
 
 def pick(kinds: tuple[SceneKind, ...], seed: int) -> SceneConfig:
@@ -112,10 +108,10 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     """Sample `index` of a data set: a record of `record_dtype`."""
     own = sample_seed(seed, index)
     config = pick(kinds, own)
-    scene = render(sample_scene(own, replace(config, times=TIMES)), TIMES)
+    scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
     inputs = network_input(FrameViews(flow.flow, flow.valid), flow.error, both_ways=True)
-    ids = scene.moving_labels[LONGEST]
+    ids = scene.moving_labels[2]
     hw = (flow.flow.shape[1], flow.flow.shape[2])
     record, size = np.zeros((), record_dtype(hw)), (hw[1] // 2, hw[0] // 2)
     record["planes"], record["error"] = inputs.planes[:STORED_PLANES], inputs.error

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
-from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size, short_flow
+from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.parallel import parallel_map
@@ -53,7 +53,7 @@ def _need(flow: FlowFields | None) -> FlowFields:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-3"
+    identity = "lite-flow-2"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
@@ -62,13 +62,9 @@ class LiteFlow:
         fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
         errors = np.zeros((len(GAPS), len(clip), *hw), np.uint8)
         valid = np.zeros((len(GAPS), len(clip)), np.bool_)
-        short = fields[GAPS.index(-1) : GAPS.index(1) + 1]
-        for t, pair in enumerate(short_flow(grey)):
-            short[:, t] = pair
-            yield 0.5 * (t + 1) / len(clip)
-        for t, frame in enumerate(dense_flow(grey, short)):
+        for t, frame in enumerate(dense_flow(grey)):
             fields[:, t], errors[:, t], valid[:, t] = frame.flow, frame.error, frame.valid
-            yield 0.5 + 0.5 * (t + 1) / len(clip)
+            yield (t + 1) / len(clip)
         return FlowFields(fields, errors, valid, GAPS, clip.hw)
 
 
@@ -92,7 +88,7 @@ class LiteTracks:
 class LiteDepth:
     """Relative inverse depth from motion parallax."""
 
-    identity = "lite-depth-3"
+    identity = "lite-depth-2"
     needs_flow = True
 
     def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
@@ -176,7 +172,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-16-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-15-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
