@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
+import multiprocessing.process
 import os
 import re
 import resource
@@ -139,6 +141,26 @@ def _resident() -> int:
         return int(pages[1]) * os.sysconf("SC_PAGE_SIZE")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+def begin_worker() -> None:
+    """Begin a process of a pool: OpenCV keeps to one thread a call, and the process ends with the one that started it."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """Let this process end as soon as the one that started it has ended, however that was: a pool's processes else go on working."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def used_cuda() -> Any:

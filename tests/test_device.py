@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -106,3 +108,42 @@ def test_peak_memory_counts_what_torch_holds_on_a_gpu(monkeypatch):
     with PeakMemory() as peak:
         pass
     assert peak.gpu_mb == 3000
+
+
+KILLED = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from segmo.device import begin_worker
+
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("spawn"), begin_worker)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whether a process still runs is read from /proc")
+def test_the_workers_of_a_killed_process_do_not_go_on(tmp_path):
+    """A renderer that was killed would else work on for an hour."""
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        worker = int(process.stdout.readline())
+        assert runs(worker)
+        process.kill()
+    end = time.monotonic() + 20
+    while runs(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not runs(worker)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process works: one that has ended may wait for somebody to ask how."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

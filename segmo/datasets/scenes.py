@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from segmo.datasets.layout import Scene
+from segmo.device import end_with_parent
 from segmo.errors import DeviceError, InputError, ProductError
 from segmo.types import Steps, finish, within
 from segmo.zoo.store import ModelStore
@@ -87,6 +88,7 @@ def over_scenes(work: Work, scenes: Sequence[Scene], store: Store, gpus: Sequenc
 
 
 def _claim_gpu(unclaimed: Any) -> None:
+    end_with_parent()
     _WORKER["store"] = ModelStore(device=f"cuda:{unclaimed.get()}")
 
 

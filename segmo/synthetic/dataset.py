@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from segmo import render as drawing
 from segmo import video
+from segmo.device import begin_worker
 from segmo.errors import SettingsError
 from segmo.files import write_bytes
 from segmo.synthetic.renderer import render
@@ -139,7 +139,7 @@ def _in_order(work: Callable[[Job], Result], jobs: list[Job], workers: int) -> I
         yield from map(work, jobs)
         return
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(workers, context, begin_worker) as pool:
         remaining = iter(jobs)
         running = deque(pool.submit(work, job) for job in itertools.islice(remaining, 3 * workers))
         try:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segmo.device import begin_worker
 from segmo.errors import DataError, OutputError, SettingsError
 from segmo.files import replacing, write_text
 from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
@@ -179,5 +180,5 @@ def on_all(work: Any, jobs: list[Any], workers: int) -> Iterator[None]:
     if workers <= 0:
         yield from map(work, jobs)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), begin_worker) as pool:
         yield from pool.map(work, jobs)
