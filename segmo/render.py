@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from segmo.errors import ProductError
-from segmo.geometry import resize_image, resize_map
+from segmo.geometry import ids_in, resize_image, resize_map
 from segmo.types import Bool, FeatureMaps, Float, Tracks, UInt8
 
 Rgb = tuple[int, int, int]
@@ -236,8 +236,7 @@ def probability_map(frame: UInt8, probability: Float) -> UInt8:
 
 def object_ids(labels: UInt8) -> list[int]:
     """Ids that occur in (H, W) labels, without the background."""
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
-    return [identity for identity in np.flatnonzero(counts).tolist() if identity]
+    return [identity for identity in ids_in(labels) if identity]
 
 
 def _check_same_size(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> None:

@@ -338,11 +338,17 @@ class ObjectMasks:
             raise _fail(self, "object_ids", "within 1..255", str(self.object_ids.tolist()))
         scores = _freeze_array(self, "motion_scores", np.float32, ("K",), sizes)
         _check_unit_interval(self, "motion_scores", scores)
-        counts = sum(np.bincount(frame.ravel(), minlength=256) for frame in self.labels)  # at once it would take eight times the memory
-        seen = set(np.flatnonzero(counts).tolist()) - {0}
-        if seen != set(self.object_ids.tolist()):
+        areas = self.areas()
+        others = sum(np.count_nonzero(frame) for frame in self.labels) - areas.sum()
+        if others or not areas.any(axis=0).all():
+            seen = set(np.unique(self.labels).tolist()) - {0}
             raise _fail(self, "object_ids", f"exactly the ids in labels, {sorted(seen)}", str(self.object_ids.tolist()))
         _freeze_strings(self, "notes")
+
+    def areas(self) -> Int:
+        """(T, K) pixels of each object in each frame."""
+        counts = [[np.count_nonzero(frame == identity) for identity in self.object_ids.tolist()] for frame in self.labels]
+        return np.array(counts, np.int64).reshape(len(self.labels), len(self.object_ids))
 
     @property
     def nothing_moves(self) -> bool:

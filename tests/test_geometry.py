@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels, resize_map, sample_map
+from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels, resize_map, resize_picture, sample_map
 
 
 def disk(hw, centre_xy, radius):
@@ -143,3 +143,12 @@ def test_shrunk_labels_take_the_majority():
 @pytest.mark.parametrize("value", [0, 4])
 def test_labels_of_one_value_stay_so(value):
     assert (resize_labels(np.full((1, 8, 8), value, np.uint8), (20, 20)) == value).all()
+
+
+@pytest.mark.parametrize("hw", [(90, 160), (54, 120), (45, 80), (240, 400), (120, 80)])
+def test_a_picture_to_look_at_is_shrunk_and_enlarged_as_any_other(hw):
+    y, x = np.mgrid[:120, :200]
+    picture = np.stack([x, 2 * y, 127 + 100 * np.sin(x / 15) * np.cos(y / 11)], axis=2).astype(np.uint8)
+    seen, exact = (resize(picture, hw).astype(int) for resize in (resize_picture, resize_image))
+    assert seen.shape == (*hw, 3)
+    assert np.abs(seen - exact).max() <= 3

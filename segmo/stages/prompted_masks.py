@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from segmo.geometry import ids_in
 from segmo.settings import Correction, MaskSettings
 from segmo.stages.masks import MaskInputs, no_objects
 from segmo.stages.paper_rules import confident_visibility
@@ -81,8 +82,7 @@ def number_objects(
     if not groups:
         return None
     labels = label_frames(tracks, groups, hw)
-    area = sum(np.bincount(frame.ravel(), minlength=256) for frame in labels)
-    seen = np.setdiff1d(np.flatnonzero(area), [0])  # one may be hidden behind others throughout
+    seen = np.array(sorted(set().union(*map(ids_in, labels)) - {0}), np.int64)  # one may be hidden behind others throughout
     numbers = np.zeros(256, np.uint8)
     numbers[seen] = np.arange(1, len(seen) + 1)
     merged = [max(scores[index] for index in groups[number - 1]) for number in seen]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo import render
-from segmo.geometry import fit_side, rescale_points, resize_image, resize_labels
+from segmo.geometry import fit_side, rescale_points, resize_labels, resize_picture
+from segmo.lite.parallel import parallel_map
 from segmo.settings import Correction
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
 from segmo.ui import text
@@ -49,12 +50,12 @@ class Canvas:
 
     def frame(self, t: int) -> UInt8:
         """(h, w, 3), one frame: the first tab needs only some."""
-        return resize_image(self.clip.frames[t], self.hw)
+        return resize_picture(self.clip.frames[t], self.hw)
 
     @cached_property
     def frames(self) -> UInt8:
         """(T, h, w, 3), shrunk once for all tabs that need every frame."""
-        return self.clip.frames if self.hw == self.clip.hw else np.stack([self.frame(t) for t in range(len(self.clip))])
+        return self.clip.frames if self.hw == self.clip.hw else np.stack(list(parallel_map(self.frame, range(len(self.clip)))))
 
 
 def open_canvas(directory: Path, clip: Clip) -> Canvas:
@@ -66,7 +67,7 @@ def open_canvas(directory: Path, clip: Clip) -> Canvas:
 def draw_original(canvas: Canvas) -> ResultPart:
     """The clip as it was sampled, to play beside the result."""
     hw = fit_side(canvas.clip.hw, RESULT_SIDE_PX)
-    name = _video(canvas, "original", lambda t: resize_image(canvas.clip.frames[t], hw))
+    name = _video(canvas, "original", lambda t: resize_picture(canvas.clip.frames[t], hw))
     indices = canvas.clip.source_indices.tolist()
     return ResultPart(original=name, frame_count=len(canvas.clip), width=hw[1], height=hw[0], source_indices=indices)
 
@@ -94,11 +95,11 @@ def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
 def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:
     """The frames, and beside them their depth in colours."""
 
-    hw = fit_side(canvas.hw, PAIR_SIDE_PX)
+    hw, frames = fit_side(canvas.hw, PAIR_SIDE_PX), canvas.frames
 
     def draw(t: int) -> UInt8:
         picture = render.depth_colours(depth.inverse_depth[t], hw, bool(depth.reliable[t]))
-        return render.side_by_side(resize_image(canvas.frames[t], hw), picture)
+        return render.side_by_side(resize_picture(frames[t], hw), picture)
 
     name = _video(canvas, "depth", draw)
     unreliable = int((~depth.reliable).sum())
@@ -112,8 +113,8 @@ def draw_tracks(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.floa
     colour_by: render.ColourBy = "rainbow"
     if probability is not None:
         colour_by, facts = "probability", [*facts, "orange moves, blue stands still"]
-    draw = functools.partial(render.trails, colour_by=colour_by, probability=probability)
-    return VideoPart(facts, (), _video(canvas, "tracks", lambda t: draw(canvas.frames[t], small, t)))
+    draw, frames = functools.partial(render.trails, colour_by=colour_by, probability=probability), canvas.frames
+    return VideoPart(facts, (), _video(canvas, "tracks", lambda t: draw(frames[t], small, t)))
 
 
 def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:
@@ -125,7 +126,7 @@ def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:
     for q in shown:
         t = int(features.query_frames[q])
         cells = cv2.resize(colours[q], hw[::-1], interpolation=cv2.INTER_NEAREST)
-        both = render.side_by_side(resize_image(canvas.frames[t], hw), cells)
+        both = render.side_by_side(resize_picture(canvas.frames[t], hw), cells)
         pictures.append((_picture(canvas, f"features_{t:04d}", both), f"{canvas.clip.timestamps_s[t]:.2f} s"))
     _, rows, columns, channels = features.features.shape
     return PicturesPart(
@@ -137,13 +138,13 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
     """Probability of motion: the dense map where the model gives one, with the tracks above the threshold on top."""
     evidence, small = labels.evidence, _scaled(tracks, canvas.hw)
     chosen = np.unique(np.linspace(0, len(tracks) - 1, min(len(tracks), 1500)).round().astype(np.intp))
-    dense = evidence.probability_maps.size > 0
+    dense, frames = evidence.probability_maps.size > 0, canvas.frames
 
     def draw(t: int) -> UInt8:
         if dense:
-            return render.probability_map(canvas.frames[t], evidence.probability_maps[t])
+            return render.probability_map(frames[t], evidence.probability_maps[t])
         positions, visible = small.positions_xy[chosen, t], small.visible[chosen, t]
-        return render.track_probability(canvas.frames[t], positions, evidence.track_probability[chosen], visible, labels.threshold)
+        return render.track_probability(frames[t], positions, evidence.track_probability[chosen], visible, labels.threshold)
 
     counts = np.histogram(evidence.track_probability, bins=BINS, range=(0, 1))[0]
     facts = [f"{int(labels.moving.sum())} of {len(labels.moving)} tracks move", f"threshold {labels.threshold:.2f}"]
@@ -175,8 +176,7 @@ def _points(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32]
 
 def draw_masks(canvas: Canvas, masks: ObjectMasks) -> VideoPart:
     """The masks alone, a colour an object."""
-    labels = resize_labels(masks.labels, canvas.hw)
-    name = _video(canvas, "masks", lambda t: render.OBJECT_COLOURS[labels[t]])
+    name = _video(canvas, "masks", lambda t: render.OBJECT_COLOURS[resize_labels(masks.labels[t : t + 1], canvas.hw)[0]])
     count = len(masks.object_ids)
     return VideoPart([f"{count} moving object{'' if count == 1 else 's'}"] if count else [], masks.notes, name)
 
@@ -185,8 +185,12 @@ def draw_result(canvas: Canvas, original: ResultPart, found: ObjectMasks, edits:
     """The clip with its masks, and the list of objects, also of those that are switched off."""
     masks = apply_edits(found, edits)
     hw = (original.height, original.width)
-    labels = resize_labels(masks.labels, hw)
-    name = _video(canvas, "overlay", lambda t: render.overlay(resize_image(canvas.clip.frames[t], hw), labels[t], tags=True))
+
+    def draw(t: int) -> UInt8:
+        labels = resize_labels(masks.labels[t : t + 1], hw)[0]
+        return render.overlay(resize_picture(canvas.clip.frames[t], hw), labels, tags=True)
+
+    name = _video(canvas, "overlay", draw)
     notes = () if found.nothing_moves else found.notes
     objects, indices = _objects(found, edits), original.source_indices
     return ResultPart((), notes, original.original, name, len(masks.labels), hw[1], hw[0], objects, edits.to_dict(), indices)
@@ -194,12 +198,12 @@ def draw_result(canvas: Canvas, original: ResultPart, found: ObjectMasks, edits:
 
 def _objects(found: ObjectMasks, edits: ObjectEdits) -> list[MovingObject]:
     masks = apply_edits(found, edits, with_off=True)
-    areas = np.stack([np.bincount(frame.ravel(), minlength=256) for frame in masks.labels]) / masks.labels[0].size
+    shares = masks.areas().T / masks.labels[0].size
     rows = []
-    for identity, score in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), strict=True):
-        visible = areas[:, identity] > 0
+    for identity, score, share in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), shares, strict=True):
+        visible = share > 0
         colour = "#" + bytes(render.OBJECT_COLOURS[identity]).hex()
-        seen, area, name = int(visible.sum()), float(areas[visible, identity].mean()), edits.names.get(identity, default_name(identity))
+        seen, area, name = int(visible.sum()), float(share[visible].mean()), edits.names.get(identity, default_name(identity))
         rows.append(MovingObject(identity, colour, score, seen, area, name, identity not in edits.off))
     return rows
 
@@ -230,7 +234,7 @@ def mark_aim(picture: UInt8, x: float, y: float) -> None:
 
 def _video(canvas: Canvas, name: str, draw: Callable[[int], npt.NDArray[np.uint8]]) -> str:
     file = f"{VIEW_FOLDER}/{name}.mp4"
-    write_mp4(canvas.directory / file, (draw(t) for t in range(len(canvas.clip))), _rate(canvas.clip))
+    write_mp4(canvas.directory / file, parallel_map(draw, range(len(canvas.clip))), _rate(canvas.clip))
     return file
 
 

@@ -89,16 +89,16 @@ def apply_edits(masks: ObjectMasks, edits: ObjectEdits, *, with_off: bool = Fals
     """
     from segmo.types import ObjectMasks
 
-    areas = np.zeros(256)
-    for frame in masks.labels:
-        areas += np.bincount(frame.ravel(), minlength=256)
+    areas = masks.areas().sum(axis=0).tolist()
     table, weights, scores = np.zeros(256, np.uint8), np.zeros(256), np.zeros(256)
-    for identity, score in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), strict=True):
+    for identity, score, area in zip(masks.object_ids.tolist(), masks.motion_scores.tolist(), areas, strict=True):
         owner = edits.owner(identity)
         if owner and owner in masks.object_ids and (with_off or owner not in edits.off):
             table[identity] = owner
-            weights[owner] += areas[identity]
-            scores[owner] += areas[identity] * score
+            weights[owner] += area
+            scores[owner] += area * score
+    if (table[masks.object_ids] == masks.object_ids).all():
+        return masks
     ids = np.flatnonzero(weights)
     means = np.clip(scores[ids] / weights[ids], 0, 1).astype(np.float32)
     return ObjectMasks(table[masks.labels], ids.astype(np.int64), means, masks.notes)
