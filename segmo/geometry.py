@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 from segmo.types import Float, UInt8
 
+FEW_IDS = 24
+"""Up to so many ids it is faster to look for each of them than to count them all."""
+
 
 def fit_side(hw: tuple[int, int], max_side: int) -> tuple[int, int]:
     """Height and width (pixels) shrunk so that the longer side is `max_side`; unchanged where it is not longer, or `max_side` is 0.
@@ -84,13 +87,14 @@ def resize_labels(labels: UInt8, hw: tuple[int, int]) -> UInt8:
         return labels
     resized = np.zeros((len(labels), *hw), np.uint8)
     for source, target in zip(labels, resized, strict=True):
-        ids = ids_in(source)
-        target[:] = ids[0]
-        if len(ids) == 1:
-            continue
-        best = _resized_share(source, ids[0], hw)
-        for label in ids[1:]:
-            share = _resized_share(source, label, hw)
+        first, *others = ids_in(source)
+        target[:] = first
+        shares = [_resized_share(source, label, hw) for label in others]
+        best = np.full(hw, 255, np.uint8)  # what the others leave is the share of the first
+        for share in shares:
+            cv2.subtract(best, share, dst=best)
+        cv2.add(best, 1, dst=best)  # a half, 127.5, was rounded up in the others: it is a tie
+        for label, share in zip(others, shares, strict=True):
             np.copyto(target, label, where=share > best)
             np.maximum(best, share, out=best)
     return resized
@@ -98,7 +102,10 @@ def resize_labels(labels: UInt8, hw: tuple[int, int]) -> UInt8:
 
 def ids_in(labels: UInt8) -> list[int]:
     """Ids that occur in an (H, W) image of object ids, background included."""
-    return [label for label in range(int(labels.max(initial=0)) + 1) if (labels == label).any()]  # few ids: far faster than counting them
+    highest = int(labels.max(initial=0))
+    if highest < FEW_IDS:
+        return [label for label in range(highest + 1) if (labels == label).any()]
+    return np.flatnonzero(np.bincount(labels.ravel())).tolist()
 
 
 def _resized_share(labels: UInt8, label: int, hw: tuple[int, int]) -> UInt8:

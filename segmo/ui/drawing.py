@@ -18,6 +18,7 @@ from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_labels, resize_picture
 from segmo.lite.parallel import parallel_map
 from segmo.settings import Correction
+from segmo.stages.frames import EFFICIENT_SIDE
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
 from segmo.ui import text
 from segmo.ui.edits import ObjectEdits, apply_edits, default_name
@@ -26,7 +27,7 @@ from segmo.video import write_mp4
 
 Item = TypeVar("Item")
 
-RESULT_SIDE_PX = 960
+RESULT_SIDE_PX = EFFICIENT_SIDE  # so that a clip in efficiency mode is not scaled once more
 TAB_SIDE_PX = 640
 PAIR_SIDE_PX = 480
 """Of each of two pictures side by side."""
