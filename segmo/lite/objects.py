@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from segmo.geometry import rescale_points
 from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels, group_points
+from segmo.lite.parallel import parallel_map
 from segmo.lite.trajectories import chain
 from segmo.types import finish
 
@@ -39,19 +40,26 @@ def connected_components(foreground: npt.NDArray[np.bool_], seam: npt.NDArray[np
     """
     labels = np.zeros(foreground.shape, np.int32)
     used = 0
-    for t, frame in enumerate(foreground):
-        cut = frame if seam is None else frame & ~seam[t]
-        barrier = None if seam is None else seam[t]
-        joined = _with_crumbs(_joined(cut, JOIN_PX, barrier), _joined(cut, CRUMB_JOIN_PX, barrier))
-        area = np.bincount(joined.ravel())
-        kept = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
-        renumbered = np.zeros(len(area), np.int32)
-        renumbered[kept] = used + 1 + np.arange(len(kept))
-        labels[t] = renumbered[joined]
-        if cut is not frame:
-            _fill(labels[t], frame & (joined == 0))
-        used += len(kept)
+    for t, (found, count) in enumerate(
+        parallel_map(lambda t: _of_frame(foreground[t], None if seam is None else seam[t]), range(len(labels)))
+    ):
+        labels[t] = np.where(found, found + used, 0)
+        used += count
     return labels, used
+
+
+def _of_frame(frame: npt.NDArray[np.bool_], seam: npt.NDArray[np.bool_] | None) -> tuple[Labels, int]:
+    """(h, w) ids of the components of one frame from 1, and their number."""
+    cut = frame if seam is None else frame & ~seam
+    joined = _with_crumbs(_joined(cut, JOIN_PX, seam), _joined(cut, CRUMB_JOIN_PX, seam))
+    area = np.bincount(joined.ravel())
+    large = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
+    renumbered = np.zeros(len(area), np.int32)
+    renumbered[large] = 1 + np.arange(len(large))
+    labels: Labels = renumbered[joined]
+    if cut is not frame:
+        _fill(labels, frame & (joined == 0))
+    return labels, len(large)
 
 
 def _fill(labels: Labels, where: npt.NDArray[np.bool_]) -> None:

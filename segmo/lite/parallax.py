@@ -215,13 +215,16 @@ def densify(values: Field, confidence: Field, guide: npt.NDArray[np.uint8]) -> F
     return guided_filter(spread, guide.astype(np.float32) / 255, radius=max(4, values.shape[1] // 28), epsilon=1e-3)
 
 
-def depth_of_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], guide: npt.NDArray[np.uint8]) -> Field | None:
+def depth_of_frame(
+    flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], guide: npt.NDArray[np.uint8], found: dict[int, EgoMotion] | None = None
+) -> Field | None:
     """Relative inverse depth in [0, 1] of one frame at the size of its (h / 2, w / 2, 3) picture; None where it cannot be seen.
 
     Args:
         flow: (G, h, w, 2) flow of the frame.
         valid: (G,) which of them exist.
         guide: RGB picture whose edges the depth follows.
+        found: takes the motion of the camera towards each long gap.
     """
     hw = guide.shape[:2]
     grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY)
@@ -229,6 +232,8 @@ def depth_of_frame(flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], 
     for gap in (gap for gap, exists in zip(GAPS, valid, strict=True) if exists and abs(gap) > 1):
         field = cv2.resize(trusted_flow(flow, gap), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * (hw[0] / flow.shape[1])
         ego = estimate_ego_motion(field)
+        if found is not None:
+            found[gap] = ego
         if not ego.observable:
             continue
         values, confidence = inverse_depth(field, ego)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,11 +48,11 @@ class View:
 class FrameViews:
     """The views of one frame, made when first asked for. Not to be shared between threads."""
 
-    def __init__(self, flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_]) -> None:
-        """Take the frame's (G, h, w, 2) flow at `GAPS` and which of them exist."""
+    def __init__(self, flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], known: Mapping[int, EgoMotion] | None = None) -> None:
+        """Take the frame's (G, h, w, 2) flow at `GAPS`, which of them exist, and by gap what is known of the camera's motion in space."""
         self.valid = valid
         self.map_hw = (flow.shape[1] // 2, flow.shape[2] // 2)
-        self._flow = flow
+        self._flow, self._known = flow, known or {}
         self._made: dict[tuple[int, int], View] = {}
 
     @property
@@ -69,5 +70,7 @@ class FrameViews:
                 field = self._flow[GAPS.index(gap)].astype(np.float32) * (frames / abs(gap))
             camera = homography_flow(fit_homography(field)[0], self.map_hw, cell=2)
             small = cv2.resize(field, (self.map_hw[1], self.map_hw[0]), interpolation=cv2.INTER_AREA)
-            self._made[gap, frames] = View(small, camera)
+            view = self._made[gap, frames] = View(small, camera)
+            if abs(gap) == frames and gap in self._known:
+                vars(view)["ego"] = self._known[gap]  # where the cached property keeps its value
         return self._made[gap, frames]

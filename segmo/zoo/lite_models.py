@@ -14,6 +14,7 @@ from segmo.lite import corrections, cues, descriptors, heading, objects, paralla
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
+from segmo.lite.once import once
 from segmo.lite.parallel import parallel_map
 from segmo.lite.views import FrameViews
 from segmo.settings import MaskSettings
@@ -50,6 +51,19 @@ def _need(flow: FlowFields | None) -> FlowFields:
     return flow
 
 
+def _grey(clip: Clip, hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    return once(clip, ("grey", hw), lambda: grey_grid(clip.frames, hw))
+
+
+def _lab(clip: Clip, hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    return once(clip, ("lab", hw), lambda: refinement.lab_grid(clip.frames, hw))
+
+
+def _known_motion(fields: FlowFields) -> list[dict[int, parallax.EgoMotion]]:
+    """What depth has found of the camera's motion, frame by frame and by gap; empty where depth came from the cache or another model."""
+    return once(fields, "motion", lambda: [{} for _ in range(fields.flow.shape[1])])
+
+
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
@@ -58,7 +72,7 @@ class LiteFlow:
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
         hw = grid_size(clip.hw)
-        grey = grey_grid(clip.frames, hw)
+        grey = _grey(clip, hw)
         fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
         errors = np.zeros((len(GAPS), len(clip), *hw), np.uint8)
         valid = np.zeros((len(GAPS), len(clip)), np.bool_)
@@ -96,11 +110,11 @@ class LiteDepth:
         fields = _need(flow)
         hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         maps = np.zeros((len(clip), *hw), np.float16)
-        reliable = np.zeros(len(clip), np.bool_)
+        reliable, known = np.zeros(len(clip), np.bool_), _known_motion(fields)
 
         def one(t: int) -> npt.NDArray[np.float32] | None:
             guide = resize_image(clip.frames[t], hw)
-            return parallax.depth_of_frame(fields.flow[:, t], fields.valid[:, t], guide)
+            return parallax.depth_of_frame(fields.flow[:, t], fields.valid[:, t], guide, known[t])
 
         for t, answer in enumerate(parallel_map(one, range(len(clip)))):
             if answer is not None:
@@ -120,9 +134,9 @@ class LiteFeatures:
         """Descriptors of the query frames."""
         hw = grid_size(clip.hw)
         described = []
-        for done, t in enumerate(frames, start=1):
-            described.append(descriptors.describe(resize_image(clip.frames[t], hw)).astype(np.float16))
-            yield done / len(frames)
+        for features in parallel_map(lambda t: descriptors.describe(resize_image(clip.frames[t], hw)).astype(np.float16), frames):
+            described.append(features)
+            yield len(described) / len(frames)
         return FeatureMaps(np.stack(described), frames)
 
 
@@ -201,11 +215,11 @@ class LiteMotion:
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
         """What single frames show, and what that comes to along the flow."""
         frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        grey = grey_grid(clip.frames, fields.grid_hw)
+        grey, known = _grey(clip, fields.grid_hw), _known_motion(fields)
         model = self._network = self._network or load_flow_graph()
 
         def look(t: int) -> _Look:
-            views = FrameViews(fields.flow[:, t], fields.valid[:, t])
+            views = FrameViews(fields.flow[:, t], fields.valid[:, t], known[t])
             seen = network_input(views, fields.photometric_error[:, t])
             test, motion, gap = verification.test_frame(views, grey, t), heading.motion_ahead(views), verification.longest_gap(views)
             ahead = np.zeros((*hw, 2), np.float16) if gap is None else (views.towards(gap).residual * np.sign(gap)).astype(np.float16)
@@ -226,7 +240,7 @@ class LiteMotion:
         joint = cues.sigmoid(links.smooth(cues.logit(cues.sigmoid(evidence))))
         errors, residual = np.stack([seen.error for seen in looks]), np.stack([seen.residual for seen in looks]).astype(np.float32)
         judges = Judges(network, standing_out, joint, residual, errors, tests)
-        return Judged(judges, np.broadcast_to(against, joint.shape), refinement.lab_grid(clip.frames, hw), links)
+        return Judged(judges, np.broadcast_to(against, joint.shape), _lab(clip, hw), links)
 
     def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
         """What moves according to all judges, before it is asked whether a static scene could look the same."""
@@ -264,7 +278,7 @@ class LiteMasks:
         """Masks at the size of the sampled frames."""
         clip, fields, evidence = inputs.clip, _need(inputs.flow), inputs.labels.evidence
         hw = evidence.probability_maps.shape[1:]
-        lab = refinement.lab_grid(clip.frames, hw)
+        lab = _lab(clip, hw)
         yield 0.1
         shift = float(cues.logit(np.array(inputs.labels.threshold)))
         logits = cues.logit(evidence.probability_maps) - shift

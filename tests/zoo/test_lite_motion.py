@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from segmo.errors import WeightsError
+from segmo.lite import views
 from segmo.lite.camera import homography_flow
 from segmo.lite.flow import GAPS, LARGEST_FLOW
 from segmo.lite.inputs import network_input
+from segmo.lite.parallax import estimate_ego_motion
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
 from segmo.synthetic.sampling import EVERYDAY
@@ -17,7 +19,7 @@ from segmo.training.fusion_task import as_clip
 from segmo.training.fusion_task import seams as seam_map
 from segmo.training.shards import middle_flow
 from segmo.types import FlowFields, finish
-from segmo.zoo.lite_models import LiteFlow, LiteMotion
+from segmo.zoo.lite_models import LiteDepth, LiteFlow, LiteMotion
 from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS, load_flow_graph, load_fusion_graph, motion_probability
 from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
@@ -143,3 +145,19 @@ def test_flow_that_a_homography_sends_to_infinity_gives_probabilities_all_the_sa
     fields = FlowFields(flow, np.zeros((len(GAPS), 6, 64, 96), np.uint8), valid, GAPS, (64, 96))
     seen = finish(LiteMotion().observe(as_clip(frames), fields))
     assert np.isfinite(seen.probability).all() and np.isfinite(seen.seam).all()
+
+
+def test_what_depth_has_found_of_the_camera_changes_nothing_in_motion(monkeypatch):
+    times = tuple(float(t) for t in range(-4, 4))
+    config = SceneConfig(camera_shares=(0.0, 0.0, 1.0, 0.0), mover_shares=(0.0, 1.0), times=times, **EVERYDAY)
+    frames = render(sample_scene(77, config), times).frames
+    alone, after_depth = as_clip(frames), as_clip(frames)
+    expected = finish(LiteMotion().judge(alone, finish(LiteFlow().flow(alone)))).judges
+    fields = finish(LiteFlow().flow(after_depth))
+    finish(LiteDepth().depth(after_depth, fields))
+    estimated = []
+    monkeypatch.setattr(views, "estimate_ego_motion", lambda flow: estimated.append(flow) or estimate_ego_motion(flow))
+    found = finish(LiteMotion().judge(after_depth, fields)).judges
+    assert not estimated  # all of it is known
+    for name in ("network", "cue", "joint", "residual"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
