@@ -55,8 +55,16 @@ class FusionAugmentation:
     mirrored: float = 0.5
     """Left to right."""
     upside_down: float = 0.25
-    recoloured: float = 0.5
-    """Brightness is shifted and stretched, colours are faded or strengthened."""
+    recoloured: float = 0.8
+    """Brightness is shifted and stretched, colours are turned, faded or strengthened."""
+    negative: float = 0.25
+    """Of those, some become negatives."""
+    patched: float = 0.5
+    """Parts of the picture have other colours than the rest, and the colours of the clip say something else there."""
+    unseen: float = 0.15
+    """The picture is left out."""
+    unmodelled: float = 0.15
+    """What the colours of the clip say is left out."""
     cropped: float = 0.5
     """A batch is cut to three quarters."""
 

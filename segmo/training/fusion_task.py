@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segmo.lite.fusion import ERRORS, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInputs
+from segmo.lite.fusion import COLOUR, COLOURED, ERRORS, JOINT, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInputs
 from segmo.synthetic import render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.training.arguments import FusionArguments, FusionAugmentation
@@ -36,6 +36,8 @@ FRAMES, DRIVE_FRAMES = 16, 9
 SAMPLES = 5
 """Frames of a clip that are samples."""
 FPS = 24.0
+COLOUR_DOUBT = 0.4
+"""Standard deviation, in units of the planes, of what patches add to what the clip's colours say."""
 SEAM_WEIGHT, SEAM_SHARE = 6.0, 0.3
 """Of a pixel where two movers meet, beside others, and of that part of the loss."""
 
@@ -111,17 +113,43 @@ def changed(batch: Batch, rng: np.random.Generator, chance: FusionAugmentation) 
         if rng.random() < probability:
             maps = [x.flip(-1 - axis) for x in maps]
             maps[0][:, SCALAR_PLANES + axis : SCALAR_PLANES + 2 * VECTORS : 2] *= -1
-    if rng.random() < chance.recoloured:
-        lightness, colours = maps[0][:, -PICTURE_PLANES], maps[0][:, 1 - PICTURE_PLANES :]
-        colours *= rng.uniform(0, 1.5)
-        lightness *= rng.uniform(0.7, 1.3)
-        lightness += rng.normal(0, 0.2)
+    for planes in maps[0]:
+        _recolour(planes, rng, chance)
     if rng.random() < chance.cropped:
         height, width = batch.moving.shape[1:]
         small = (height * 3 // 4, width * 3 // 4)
         y, x = int(rng.integers(height - small[0] + 1)), int(rng.integers(width - small[1] + 1))
         maps = [m[..., y : y + small[0], x : x + small[1]] for m in maps]
     return Batch(maps[0], maps[1], batch.scales, *maps[2:])
+
+
+def _recolour(planes: Tensor, rng: np.random.Generator, chance: FusionAugmentation) -> None:
+    """Change the picture in the planes of a sample in place, and what the clip's colours say.
+
+    The network would learn what rendered scenes look like: that what moves has one kind of colours, and where colours end, it ends.
+    """
+    picture = planes[-PICTURE_PLANES:]
+    if rng.random() < chance.recoloured:
+        picture.copy_(_other_colours(picture, rng, chance))
+    if rng.random() < chance.patched:
+        coarse = torch.from_numpy(rng.normal(size=(1, 1, *rng.integers(3, 12, 2))).astype(np.float32))
+        patch = F.interpolate(coarse, planes.shape[1:], mode="bicubic")[0, 0] > rng.uniform(0, 1)
+        picture.copy_(torch.where(patch, _other_colours(picture, rng, chance), picture))
+        planes[COLOURED] += patch * rng.normal(0, COLOUR_DOUBT)
+        planes[COLOUR] += patch * rng.normal(0, COLOUR_DOUBT)
+    if rng.random() < chance.unseen:
+        picture.zero_()
+    if rng.random() < chance.unmodelled:
+        planes[COLOURED], planes[COLOUR] = planes[JOINT], 0
+
+
+def _other_colours(picture: Tensor, rng: np.random.Generator, chance: FusionAugmentation) -> Tensor:
+    turn, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1.5)
+    cos, sin = strength * np.cos(turn), strength * np.sin(turn)
+    lightness, green, blue = picture
+    middle = float(lightness.mean())
+    contrast = rng.uniform(0.5, 1.4) * (-1 if rng.random() < chance.negative else 1)
+    return torch.stack([contrast * (lightness - middle) + middle + rng.normal(0, 0.3), cos * green - sin * blue, sin * green + cos * blue])
 
 
 class FusionTask(LiteTask):

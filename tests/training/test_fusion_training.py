@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from segmo.errors import DataError
-from segmo.lite.fusion import PICTURE_PLANES, PLANES, SCALAR_PLANES, VECTORS
+from segmo.lite.fusion import COLOUR, COLOURED, JOINT, PICTURE_PLANES, PLANES, SCALAR_PLANES, VECTORS
 from segmo.networks.weights import read_tensors
 from segmo.training import fusion_task, shards
 from segmo.training.arguments import DataArguments, FusionArguments, FusionAugmentation, read_arguments, resolved
@@ -117,6 +117,31 @@ def test_colours_change_and_evidence_does_not(folder):
     assert all((other.planes[:, -k] != plain.planes[:, -k]).any() for k in (1, 2, 3))
     cropped = changed(copy_of(plain), np.random.default_rng(0), dataclasses.replace(NEVER, cropped=1.0))
     assert cropped.planes.shape[2:] == cropped.seam.shape[1:] == cropped.moving.shape[1:] == (36, 48)
+
+
+def test_a_patch_has_other_colours_and_is_told_otherwise(folder):
+    plain = samples(folder).batch(range(4))
+    other = changed(copy_of(plain), np.random.default_rng(0), dataclasses.replace(NEVER, patched=1.0))
+    evidence = [plane for plane in range(PLANES - PICTURE_PLANES) if plane not in (COLOURED, COLOUR)]
+    assert torch.equal(other.planes[:, evidence], plain.planes[:, evidence])
+    for before, after in zip(plain.planes, other.planes, strict=True):
+        patch = (after[-PICTURE_PLANES:] != before[-PICTURE_PLANES:]).any(dim=0)
+        assert 0.01 < patch.float().mean() < 0.8
+        for plane in (COLOURED, COLOUR):
+            added = after[plane] - before[plane]
+            assert (added[~patch] == 0).all()
+            assert added[patch].std() < 1e-3 < added[patch].abs().mean()  # the same all over the patch
+
+
+def test_the_picture_and_what_its_colours_say_can_be_left_out(folder):
+    plain = samples(folder).batch(range(3))
+    blind, unmodelled = (
+        changed(copy_of(plain), np.random.default_rng(0), dataclasses.replace(NEVER, **{chance: 1.0})).planes
+        for chance in ("unseen", "unmodelled")
+    )
+    assert not blind[:, -PICTURE_PLANES:].any() and torch.equal(blind[:, :-PICTURE_PLANES], plain.planes[:, :-PICTURE_PLANES])
+    assert torch.equal(unmodelled[:, COLOURED], plain.planes[:, JOINT]) and not unmodelled[:, COLOUR].any()
+    assert torch.equal(unmodelled[:, COLOUR + 1 :], plain.planes[:, COLOUR + 1 :])
 
 
 def test_a_seam_that_is_missed_costs(folder):
