@@ -15,6 +15,7 @@ from segmo.training import shards
 from segmo.training.arguments import Augmentation, DataArguments, FlowArguments, read_arguments
 from segmo.training.batches import Scenes, augmented, collate, indices, make_batch, small_counts_more
 from segmo.training.flow_task import FlowTask
+from segmo.training.fusion_task import FusionTask
 from segmo.training.loop import train
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import SceneKind
@@ -234,11 +235,12 @@ def test_the_shipped_configuration_is_valid():
     assert read.data.seed != read.data.held_out_seed and read.data.scenes >= 1000
 
 
-def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit():
+@pytest.mark.parametrize(("config", "task"), [("lite.yaml", FlowTask), ("lite_fusion.yaml", FusionTask)])
+def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit(config, task):
     package = Path(shards.__file__).parents[1]
-    read = read_arguments(package / "training" / "configs" / "lite.yaml")
+    read = read_arguments(package / "training" / "configs" / config)
     start = package.parent / read.start_from
-    model = FlowTask(dataclasses.replace(read, start_from=start)).new_model()
+    model = task(dataclasses.replace(read, start_from=start)).new_model()
     trained = read_tensors(start)[0]
     assert torch.equal(model.state_dict()["head.bias"], trained["head.bias"].float())
     assert sum(x.stat().st_size for x in start.parent.glob("*.safetensors")) < 12e6
