@@ -38,7 +38,7 @@ SAMPLES = 5
 FPS = 24.0
 COLOUR_DOUBT = 0.4
 """Standard deviation, in units of the planes, of what patches add to what the clip's colours say."""
-SEAM_WEIGHT, SEAM_SHARE = 6.0, 0.7
+SEAM_WEIGHT, SEAM_SHARE = 6.0, 0.3
 """Of a pixel where two movers meet, beside others, and of that part of the loss."""
 
 
