@@ -1,7 +1,7 @@
-"""Groups of points by the company they keep: which travel on the same pieces of foreground, and as one thing does.
+"""Groups of points by the company they keep: which travel on the same pieces of foreground, and hang together.
 
-Two groups belong to one object if they mostly share a connected component while both are seen, and do not drift apart by more than limbs
-can: parts of a body stay together, two people who cross do not.
+Two groups belong to one object if they mostly share a connected component while both are seen, or are on components that touch, and do
+not come apart where they meet: a leg swings, but stays at the hip; two people who cross come apart everywhere.
 """
 
 from __future__ import annotations
@@ -21,9 +21,19 @@ Indices = npt.NDArray[np.int64]
 Complex = npt.NDArray[np.complexfloating[Any, Any]]
 
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
-DRIFT_LIMIT = 0.6  # sizes two groups may drift apart before that speaks against them: limbs swing by less, people who cross by more
+TOUCHING = 0.5  # say of a frame in which two groups are on components that touch, where 1 is that of one in which they share a component
+DRIFT_LIMIT = 0.6  # sizes that points of one component may drift apart before they are two groups: limbs swing by less
+APART_LIMIT = 1.2  # how far two groups may come apart, in a unit between their sizes and what their own points stray
+FIRMEST_PX = 1.0  # map pixels by which points stray at least, for the noise of flow
+FIRM_APART_PX, FIRM_RATIO = 5.0, 4.0  # map pixels, and multiples of their own, by which two firm things come apart
 FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
 FEWEST_POINTS = 3
+SAMPLE = 24  # points of a group that stand for all
+CONTACT_FRAMES, CONTACTS, CONTACT_REACH = (
+    8,
+    24,
+    4.0,
+)  # in which frames and how many, and map pixels by which one may be wider than the closest
 
 
 class Company:
@@ -31,15 +41,18 @@ class Company:
 
     A row of `shares` holds, for every component of the clip, the share of the group's visible points of that frame that lie
     on it; `seen` tells in which frames enough of its points are visible, `places` where they are in the mean, `steps` by how much
-    they move to the next frame and `turns` by what angle they turn, and `size` how far they spread. Places and steps are x + i y.
+    they move to the next frame and `turns` by what angle they turn, `size` how far they spread, and `loose` how far they stray from
+    where that motion carries them. Places and steps are x + i y.
     """
 
-    def __init__(self, members: list[Indices], on: Labels, positions: Field, component_count: int):
-        self._on, self._positions, self._components = on, positions, component_count
+    def __init__(self, members: list[Indices], on: Labels, positions: Field, component_count: int, touching: Indices):
+        self._on, self._positions, self._components, self._touching = on, positions, component_count, touching
         self.members = members
         rows = [self._row(group) for group in members]
         self.shares, self.seen, self.places, self.steps, self.turns = (np.stack([row[i] for row in rows]) for i in range(5))
         self.size = np.array([row[5] for row in rows])
+        self._samples = [self._sample(group) for group in members]
+        self.loose = np.array([self._looseness(group) for group in range(len(members))])
 
     def _row(self, group: Indices) -> tuple[Field, npt.NDArray[np.bool_], Complex, Complex, Field, float]:
         mine = self._on[group]
@@ -55,23 +68,67 @@ class Company:
         frame = int(count.argmax())
         return shares.astype(np.float32), seen, places, steps, turns, float(2 * at[visible[:, frame], frame].std()) + 2
 
-    def affinity(self, group: int) -> Field:
-        """(M,) in [0, 1] how much speaks for `group` and each other group being one object; 0 where too few frames tell, and for itself.
+    def _sample(self, group: Indices) -> Complex:
+        """(n, T) places of a few points of a group, NaN where they are not visible."""
+        chosen = group[np.linspace(0, len(group) - 1, min(SAMPLE, len(group))).astype(int)]
+        return np.where(self._on[chosen] > 0, _as_complex(self._positions[chosen]), np.complex64(np.nan))
 
-        The share of the time they are on one component, less how far they drift apart in terms of their size. A ball that rolls turns
-        its parts around each other, so drift is also measured by somebody who turns as they do.
+    def _looseness(self, group: int) -> float:
+        """Median over its points of how far one strays from where the group carries it, in map pixels."""
+        at, seen = self._samples[group], self.seen[group]
+        visible = seen & ~np.isnan(at)
+        when = visible.argmax(axis=1)
+        carried = self._carried(group, seen, when, at[np.arange(len(at)), when])
+        return float(np.median(_seen_spread(at - carried, visible)))
+
+    def affinity(self, group: int, others: Indices) -> Field:
+        """(M,) in [0, 1] how much speaks for `group` and each of M others being one object; 0 where too few frames tell.
+
+        The share of the time they are on one component, or less so on components that touch, less how far they come apart.
         """
-        both = self.seen & self.seen[group]
+        both = self.seen[others] & self.seen[group]
         frames = both.sum(axis=1)
-        together = np.minimum(self.shares, self.shares[group]).sum(axis=1) / np.maximum(frames, 1)
-        first = both.argmax(axis=1)
-        offset = self.places[np.arange(len(first)), first] - self.places[group, first]
-        offset = offset[:, None] + np.where(both, self.steps - self.steps[group], 0).cumsum(axis=1)
-        turned = offset * np.exp(-0.5j * np.where(both, self.turns + self.turns[group], 0).cumsum(axis=1))
-        apart = np.minimum(_spread(offset), _spread(turned)) / (self.size + self.size[group])
-        affinity = np.where(frames >= FEWEST_FRAMES, together * np.clip(1.5 - apart / DRIFT_LIMIT, 0, 1), 0)
-        affinity[group] = 0
-        return affinity
+        here, there = self._touching
+        beside = np.minimum(np.bincount(there, self.shares[group, here], self._components + 1), 1)
+        together, near = (np.minimum(self.shares[others], share).sum(axis=1) for share in (self.shares[group], beside))
+        together = np.minimum((together + TOUCHING * near) / np.maximum(frames, 1), 1)
+        unit = APART_LIMIT * np.sqrt(
+            np.maximum(np.maximum(self.loose[others], self.loose[group]), FIRMEST_PX) * (self.size[others] + self.size[group])
+        )
+        apart = _spread(np.where(both, self.steps[others] - self.steps[group], 0).cumsum(axis=1)) / unit
+        told = (frames >= FEWEST_FRAMES) & (together > SAME_OBJECT)
+        for i in np.flatnonzero(told & (apart > 0.5)):
+            apart[i] = min(apart[i], self._apart(group, int(others[i]), both[i]) / unit[i])
+        return np.where(told, together * np.clip(1.5 - apart, 0, 1), 0)
+
+    def _apart(self, one: int, other: int, both: npt.NDArray[np.bool_]) -> float:
+        """How far two groups come apart where they meet, in map pixels, over (T,) frames that show both.
+
+        That is how far what is carried by either comes from what is carried by the other, if both start at a place between
+        the two groups, at the place where it is least.
+        """
+        when, where = self._contacts(one, other, np.flatnonzero(both))
+        first, second = (self._carried(group, both, when, where) for group in (one, other))
+        return float(_spread((first - second)[:, both]).min())
+
+    def _contacts(self, one: int, other: int, frames: Indices) -> tuple[Indices, Complex]:
+        """Frames (n,) among some, and places (n,) of these frames midway between points of two groups that come closest."""
+        frames = frames[np.linspace(0, len(frames) - 1, min(CONTACT_FRAMES, len(frames))).astype(int)]
+        mine, theirs = (self._samples[group][:, frames] for group in (one, other))
+        gap = np.abs(mine[:, None] - theirs[None])
+        gap[np.isnan(gap)] = np.inf
+        closest = np.argpartition(gap, min(CONTACTS, gap.size - 1), axis=None)[:CONTACTS]
+        i, j, k = np.unravel_index(closest, gap.shape)
+        near = gap[i, j, k] <= gap.min() + CONTACT_REACH
+        i, j, k = i[near], j[near], k[near]
+        return frames[k], (mine[i, k] + theirs[j, k]) / 2
+
+    def _carried(self, group: int, seen: npt.NDArray[np.bool_], when: Indices, where: Complex) -> Complex:
+        """(n, T) places to which a group carries places (n,) of frames `when`; in frames that are not seen it stands still."""
+        moved, turned = (_before(np.where(seen, change[group], 0)) for change in (self.steps, self.turns))
+        arm = where - self.places[group, when]
+        turn = np.exp(1j * (turned - turned[when][:, None])).astype(np.complex64)
+        return self.places[group, when][:, None] + moved - moved[when][:, None] + arm[:, None] * turn
 
     def merge(self, keep: int, gone: int) -> None:
         """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
@@ -79,8 +136,11 @@ class Company:
         names = ("shares", "seen", "places", "steps", "turns", "size")
         for name, value in zip(names, self._row(self.members[keep]), strict=True):
             getattr(self, name)[keep] = value
+        self._samples[keep] = self._sample(self.members[keep])
+        self.loose[keep] = self._looseness(keep)
+        for name in (*names, "loose"):
             setattr(self, name, np.delete(getattr(self, name), gone, axis=0))
-        del self.members[gone]
+        del self.members[gone], self._samples[gone]
 
 
 def _as_complex(positions: Field) -> Complex:
@@ -91,6 +151,11 @@ def _as_complex(positions: Field) -> Complex:
 def _spread(offset: Complex) -> Field:
     """(...,) diagonal of the box around what is on the last axis."""
     return np.hypot(np.ptp(offset.real, axis=-1), np.ptp(offset.imag, axis=-1))
+
+
+def _before(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(T,) sums of (T,) steps before each."""
+    return np.concatenate([np.zeros(1, steps.dtype), np.cumsum(steps)[:-1]])
 
 
 def _mean_motion(at: Complex, visible: npt.NDArray[np.bool_]) -> tuple[Complex, Field]:
@@ -132,15 +197,42 @@ def _split_by_company(members: Indices, on: Labels, positions: Field) -> list[In
     offset = at[:, None] - at[None]
     turned = offset * np.exp(-1j * _common_turn(offset, both))
     size = 2 * at[np.arange(len(members)), visible.argmax(axis=1)].std() + 2
-    apart = np.minimum(np.minimum(_seen_spread(offset, both), _seen_spread(turned, both)) / (2 * DRIFT_LIMIT * size), 1)
+    drift = np.minimum(_seen_spread(offset, both), _seen_spread(turned, both))
+    apart = np.minimum(drift / (2 * DRIFT_LIMIT * size), 1)
     distance = np.where(frames >= FEWEST_FRAMES, np.maximum(1 - same / np.maximum(frames, 1), apart), 0.5)
     np.fill_diagonal(distance, 0)
     groups = fcluster(linkage(squareform(distance, checks=False), "average"), 0.5, criterion="distance")
-    parts = [members[groups == g] for g in np.unique(groups)]
-    return [part for part in parts if len(part) >= FEWEST_POINTS] or [members]
+    drift[frames < FEWEST_FRAMES] = np.nan
+    parts = [part for g in np.unique(groups) for part in _firm_parts(np.flatnonzero(groups == g), drift)]
+    return [members[part] for part in parts if len(part) >= FEWEST_POINTS] or [members]
 
 
-def group_points(on: Labels, positions: Field, start: Indices, component_count: int) -> Company:
+def _firm_parts(points: Indices, drift: Field) -> list[Indices]:
+    """Split points into two or more firm things, if they are, by the (N, N) drift between all points, NaN where too few frames tell.
+
+    Two firm things come much farther apart than the points of either; what bends or swings has points with any drift between.
+    """
+    among = drift[np.ix_(points, points)]
+    known = np.flatnonzero(np.isfinite(among).mean(axis=1) > 0.5)
+    if len(known) < 2 * FEWEST_POINTS:
+        return [points]
+    among, points_known = among[np.ix_(known, known)], points[known]
+    distance = np.where(np.isnan(among), np.nanmedian(among), among)
+    np.fill_diagonal(distance, 0)
+    halves = fcluster(linkage(squareform(distance, checks=False), "average"), 2, criterion="maxclust") == 1
+    if halves.all():  # all are equally far apart
+        return [points]
+    if min(halves.sum(), (~halves).sum()) < FEWEST_POINTS:  # stray points
+        inner = _firm_parts(points_known[halves == (halves.mean() > 0.5)], drift)
+        return inner if len(inner) > 1 else [points]
+    between = np.median(distance[halves][:, ~halves])
+    within = max(np.median(distance[half][:, half][np.triu_indices(half.sum(), 1)]) for half in (halves, ~halves))
+    if between < FIRM_APART_PX or between < FIRM_RATIO * max(within, FIRMEST_PX):
+        return [points]
+    return [part for half in (halves, ~halves) for part in _firm_parts(points_known[half], drift)]
+
+
+def group_points(on: Labels, positions: Field, start: Indices, component_count: int, touching: Indices) -> Company:
     """Group points by the company they keep.
 
     Args:
@@ -148,17 +240,21 @@ def group_points(on: Labels, positions: Field, start: Indices, component_count: 
         positions: (N, T, 2) in map pixels.
         start: (N,) frame each point was set out on; on that frame it lies on a component.
         component_count: largest component id.
+        touching: (2, P) pairs of components of one frame that touch, each in both orders.
     """
     origin = on[np.arange(len(on)), start]
     together = [np.flatnonzero(origin == component) for component in np.unique(origin[origin > 0])]
     parts = [part for split in parallel_map(lambda members: _split_by_company(members, on, positions), together) for part in split]
-    company = Company(parts, on, positions, component_count)
-    closeness = np.stack([company.affinity(group) for group in range(len(parts))])
+    company = Company(parts, on, positions, component_count, touching)
+    closeness = np.zeros((len(parts), len(parts)))
+    for group in range(len(parts)):
+        closeness[group, :group] = closeness[:group, group] = company.affinity(group, np.arange(group))
     while len(closeness) > 1:
         keep, gone = sorted(divmod(int(closeness.argmax()), len(closeness)))
         if closeness[keep, gone] <= SAME_OBJECT:
             break
         company.merge(keep, gone)
         closeness = np.delete(np.delete(closeness, gone, axis=0), gone, axis=1)
-        closeness[keep] = closeness[:, keep] = company.affinity(keep)
+        closeness[keep] = closeness[:, keep] = company.affinity(keep, np.arange(len(closeness)))
+        closeness[keep, keep] = 0
     return company

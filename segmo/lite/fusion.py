@@ -6,6 +6,7 @@ colours move, are known only after it; the second weighs all that against each o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from segmo.geometry import lengths
 from segmo.lite.cues import logit
 from segmo.lite.flow import GAPS
+from segmo.lite.parallel import parallel_map
 from segmo.lite.refinement import FlowLinks, colour_and_place
 from segmo.lite.verification import FrameTest
 
@@ -74,13 +76,19 @@ class FusionInputs:
         """
         self._judges, self._lab = judges, lab
         network, joint = logit(judges.network), logit(judges.joint)
-        self._strongest = links.strongest(joint, PEAK_DECAY)
-        self._coloured, self._colour = colour_and_place(joint, lab, links)
         self._usual = float(np.quantile(lengths(judges.residual[:, ::4, ::4]), 0.9)) + RESIDUAL_UNIT
-        tested = np.stack([_tested(test, network.shape[1:]) for test in judges.tests])
-        self._tested_along = links.smooth(np.ascontiguousarray(tested[:, :-1].transpose(0, 2, 3, 1)))
-        along = np.concatenate([network[..., None], self._plain(judges.residual)], axis=-1)
-        self._along = links.smooth(along)
+
+        def tested_along() -> Field:
+            tested = np.stack([_tested(test, network.shape[1:]) for test in judges.tests])
+            return links.smooth(np.ascontiguousarray(tested[:, :-1].transpose(0, 2, 3, 1)))
+
+        makers: tuple[Callable[[], Any], ...] = (
+            lambda: colour_and_place(joint, lab, links),
+            tested_along,
+            lambda: links.smooth(np.concatenate([network[..., None], self._plain(judges.residual)], axis=-1)),
+            lambda: links.strongest(joint, PEAK_DECAY),
+        )
+        (self._coloured, self._colour), self._tested_along, self._along, self._strongest = parallel_map(lambda make: make(), makers)
         self._share = (judges.joint > 0.5).mean(axis=(1, 2))
 
     def frame(self, t: int) -> FusionInput:

@@ -24,7 +24,7 @@ SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
-SEAM_PX = 6  # map pixels from the nearest piece of an object within which a seam belongs to it
+TOUCH_PX = 2  # map pixels within which two components touch
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
@@ -50,26 +50,34 @@ def connected_components(foreground: npt.NDArray[np.bool_], seam: npt.NDArray[np
 
 def _of_frame(frame: npt.NDArray[np.bool_], seam: npt.NDArray[np.bool_] | None) -> tuple[Labels, int]:
     """(h, w) ids of the components of one frame from 1, and their number."""
-    cut = frame if seam is None else frame & ~seam
-    joined = _with_crumbs(_joined(cut, JOIN_PX, seam), _joined(cut, CRUMB_JOIN_PX, seam))
-    area = np.bincount(joined.ravel())
+    if seam is None or not (frame & seam).any():
+        return _large(_with_crumbs(_joined(frame, JOIN_PX, seam), _joined(frame, CRUMB_JOIN_PX, seam)))
+    cut = frame & ~seam
+    labels, count = _large(_with_crumbs(_joined(cut, JOIN_PX, seam), _joined(cut, CRUMB_JOIN_PX, seam)))
+    whole = cv2.connectedComponents(frame.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)[1]
+    _share_out(labels, frame & seam, whole)
+    more, added = _large(np.where(np.isin(whole, whole[labels > 0]), 0, whole))  # is all seam
+    return np.where(more > 0, more + count, labels), count + added
+
+
+def _large(components: Labels) -> tuple[Labels, int]:
+    """The components of (h, w) ids that are no noise, numbered from 1, and how many they are."""
+    area = np.bincount(components.ravel())
     large = np.flatnonzero(area[1:] >= SMALLEST_PX) + 1
     renumbered = np.zeros(len(area), np.int32)
     renumbered[large] = 1 + np.arange(len(large))
-    labels: Labels = renumbered[joined]
-    if cut is not frame:
-        _fill(labels, frame & (joined == 0))
+    labels: Labels = renumbered[components]
     return labels, len(large)
 
 
-def _fill(labels: Labels, where: npt.NDArray[np.bool_]) -> None:
-    """Give pixels without an id of (h, w) labels that of the nearest pixel with one, if it is near."""
-    if not where.any() or not labels.any():
+def _share_out(labels: Labels, where: npt.NDArray[np.bool_], whole: Labels) -> None:
+    """Give pixels of (h, w) labels the label of the nearest pixel with one, if both lie in one component of `whole`."""
+    if not labels.any():
         return
-    distance, nearest = cv2.distanceTransformWithLabels((labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    owner = np.zeros(int(nearest.max()) + 1, np.int32)
-    owner[nearest[labels > 0]] = labels[labels > 0]
-    chosen = where & (distance <= SEAM_PX)
+    _, nearest = cv2.distanceTransformWithLabels((labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    owner, home = np.zeros((2, int(nearest.max()) + 1), np.int32)
+    owner[nearest[labels > 0]], home[nearest[labels > 0]] = labels[labels > 0], whole[labels > 0]
+    chosen = where & (home[nearest] == whole)
     labels[chosen] = owner[nearest[chosen]]
 
 
@@ -115,6 +123,22 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
     x = np.clip(np.rint(positions[..., 0]).astype(int), 0, width - 1)
     y = np.clip(np.rint(positions[..., 1]).astype(int), 0, height - 1)
     return np.where(visible, components[np.arange(frames)[None], y, x], 0).astype(np.int32)
+
+
+def touching(components: Labels) -> Indices:
+    """(2, P) pairs of components of (T, h, w) ids that come within TOUCH_PX pixels of each other in a frame, each in both orders."""
+
+    def of_frame(frame: Labels) -> Labels:
+        padded, found = np.pad(frame, TOUCH_PX), []
+        for y in range(TOUCH_PX + 1):
+            for x in range(-TOUCH_PX, TOUCH_PX + 1):
+                moved = padded[TOUCH_PX + y :, TOUCH_PX + x :][: frame.shape[0], : frame.shape[1]]
+                meet = (frame != moved) & (frame > 0) & (moved > 0)
+                found.append(np.stack([frame[meet], moved[meet]]))
+        return np.unique(np.concatenate(found, axis=1), axis=1)
+
+    pairs = np.concatenate(list(parallel_map(of_frame, components)), axis=1)
+    return np.unique(np.concatenate([pairs, pairs[::-1]], axis=1), axis=1).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,5 +283,5 @@ def find_objects(
     start = seeds[:, 0].astype(np.int64)
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
-    company = group_points(on, positions, start, count)
+    company = group_points(on, positions, start, count, touching(components))
     return paint(components, rejoin(company, positions, on, lab), positions, on, lab)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from segmo.lite.flow import GAPS
 from segmo.lite.objects import connected_components, find_objects, seed_points
@@ -62,14 +63,6 @@ def test_two_objects_that_cross_keep_their_ids() -> None:
     assert (labels[crossing][owner[crossing] == 2] == second[0]).mean() > 0.85
 
 
-def test_a_swinging_limb_belongs_to_its_body() -> None:
-    body = [(30 + t, 15, 20, 16) for t in range(FRAMES)]
-    leg = [(36 + t + 5 * np.sin(t / 2), 29, 6, 14) for t in range(FRAMES)]
-    owner, labels = found([body, leg])
-    ids = np.unique(labels[owner > 0])
-    assert len(ids[ids > 0]) == 1
-
-
 def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
     """A disc that rolls to the right and turns by `pace` radians a frame, as `scene` describes boxes."""
     y, x = np.mgrid[: HW[0], : HW[1]].astype(float)
@@ -82,6 +75,26 @@ def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
             valid[g, t] = True
             ahead = (x - centre[t, 0] + 1j * (y - centre[t, 1])) * (np.exp(1j * pace * gap) - 1) + 1.5 * gap
             flow[g, t] = np.where(owner[t] > 0, np.stack([ahead.real, ahead.imag]), 0).transpose(1, 2, 0)
+    return owner, COLOURS[owner], flow, np.zeros(flow.shape[:4], np.uint8), valid
+
+
+def swinging_leg(swing: float = 0.6, length: float = 24.0) -> tuple[np.ndarray, ...]:
+    """A body that walks to the right on a leg that swings by `swing` radians to either side, as `scene` describes boxes."""
+    y, x = np.mgrid[: HW[0], : HW[1]].astype(float)
+    owner = np.zeros((FRAMES, *HW), int)
+    flow = np.zeros((len(GAPS), FRAMES, *HW, 2), np.float16)
+    valid = np.zeros((len(GAPS), FRAMES), bool)
+    angle = swing * np.sin(np.arange(FRAMES) / 3)
+    for t in range(FRAMES):
+        from_hip = x - (40 + t) + 1j * (y - 30.0)
+        along = from_hip * np.exp(1j * angle[t]) / 1j  # real down the leg
+        owner[t][(np.abs(along.imag) < 3.5) & (along.real > -2) & (along.real < length)] = 2
+        owner[t][(np.abs(from_hip.real) < 13) & (from_hip.imag > -18) & (from_hip.imag < 1)] = 1
+        for g, gap in enumerate(GAPS):
+            if 0 <= t + gap < FRAMES:
+                valid[g, t] = True
+                moved = np.where(owner[t] == 2, from_hip * (np.exp(1j * (angle[t] - angle[t + gap])) - 1) + gap, gap)
+                flow[g, t] = np.where(owner[t] > 0, np.stack([moved.real, moved.imag]), 0).transpose(1, 2, 0)
     return owner, COLOURS[owner], flow, np.zeros(flow.shape[:4], np.uint8), valid
 
 
@@ -126,13 +139,19 @@ def test_a_crumb_beside_a_body_is_part_of_it_and_a_second_body_at_that_distance_
     assert count == 3 and len({labels[0, 20, 20], labels[0, 20, 40], labels[0, 51, 62]}) == 3
 
 
-def test_two_that_touch_all_the_time_are_two_where_a_seam_is_seen() -> None:
+def beside_each_other(slide: float) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """A scene of two that touch all the time, of which the right one slides down by `slide` pixels, and a seam in three frames of four."""
     left = [(20 + t, 20, 16, 20) for t in range(FRAMES)]
-    right = [(36 + t, 20, 14, 20) for t in range(FRAMES)]
-    owner, lab, flow, error, valid = scene([left, right])
-    seam = np.zeros(owner.shape, bool)
+    right = [(36 + t, 18 + slide * t / (FRAMES - 1), 14, 20) for t in range(FRAMES)]
+    made = scene([left, right])
+    seam = np.zeros(made[0].shape, bool)
     for t in range(FRAMES):
-        seam[t, :, 35 + t : 38 + t] = t % 4 > 0  # not in every frame
+        seam[t, :, 35 + t : 38 + t] = t % 4 > 0
+    return made, seam
+
+
+def test_two_that_slide_along_each_other_are_two_where_a_seam_is_seen() -> None:
+    (owner, lab, flow, error, valid), seam = beside_each_other(slide=6)
     together = find_objects(owner > 0, lab, flow, error, valid)
     assert len(np.unique(together)) == 2
     apart = find_objects(owner > 0, lab, flow, error, valid, seam)
@@ -141,12 +160,45 @@ def test_two_that_touch_all_the_time_are_two_where_a_seam_is_seen() -> None:
     assert ((apart > 0) == (owner > 0)).mean() > 0.99  # what lies on the seam goes to one of the two
 
 
+def test_what_never_comes_apart_is_one_whatever_a_seam_says_now_and_then() -> None:
+    (owner, lab, flow, error, valid), seam = beside_each_other(slide=0)
+    labels = find_objects(owner > 0, lab, flow, error, valid, seam)
+    assert np.array_equal(np.unique(labels[owner > 0]), [1])
+
+
+@pytest.mark.parametrize("gap", [0, 2])
+def test_a_leg_belongs_to_its_body_though_its_foot_swings_far(gap: int) -> None:
+    """Also where the foreground breaks off below the body: what counts is that nothing comes apart at the hip."""
+    owner, lab, flow, error, valid = swinging_leg()
+    foreground = owner > 0
+    foreground[:, 31 : 31 + gap] = False
+    labels = find_objects(foreground, lab, flow, error, valid)
+    assert np.array_equal(np.unique(labels[foreground]), [1])
+
+
+def test_what_slides_along_a_body_is_another_object() -> None:
+    body = [(30 + t, 11, 26, 20) for t in range(FRAMES)]
+    thing = [(38 + t + 0.5 * max(0, t - 10), 30, 6, 16) for t in range(FRAMES)]
+    owner, labels = found([body, thing])
+    assert main_id(labels, owner == 1) != main_id(labels, owner == 2)
+
+
 def test_a_seam_in_one_frame_in_ten_parts_nothing() -> None:
     owner, lab, flow, error, valid = scene([[(20 + t, 20, 30, 20) for t in range(FRAMES)]])
     seam = np.zeros(owner.shape, bool)
     seam[::10, :, 48:51] = True
     labels = find_objects(owner > 0, lab, flow, error, valid, seam)
     assert len(np.unique(labels)) == 2 and ((labels > 0) == (owner > 0)).mean() > 0.99
+
+
+def test_a_wide_seam_leaves_no_hole() -> None:
+    foreground, seam = np.zeros((2, 1, 60, 110), np.bool_)
+    foreground[0, 10:50, 10:60] = foreground[0, 20:40, 70:90] = True
+    seam[0, :, 20:45] = True  # far wider than where two things meet
+    seam[0, :, 65:95] = True  # all of the other
+    labels, count = connected_components(foreground, seam)
+    assert np.array_equal(labels > 0, foreground)
+    assert count == 3 and labels[0, 30, 12] != labels[0, 30, 55] and len(np.unique(labels[0, :, 70:90])) == 2
 
 
 def test_the_smallest_must_be_seen_for_a_quarter_of_the_clip_and_what_is_larger_for_less() -> None:
