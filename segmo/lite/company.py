@@ -21,19 +21,16 @@ Indices = npt.NDArray[np.int64]
 Complex = npt.NDArray[np.complexfloating[Any, Any]]
 
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
-TOUCHING = 0.5  # say of a frame in which two groups are on components that touch, where 1 is that of one in which they share a component
+TOUCHING = 0.5  # what a frame counts in which two groups are on components that touch; 1 where they share a component
 DRIFT_LIMIT = 0.6  # sizes that points of one component may drift apart before they are two groups: limbs swing by less
-APART_LIMIT = 1.2  # how far two groups may come apart, in a unit between their sizes and what their own points stray
+APART_LIMIT = 1.2  # how far two groups may come apart, in geometric means of their size and of how far their own points stray
 FIRMEST_PX = 1.0  # map pixels by which points stray at least, for the noise of flow
 FIRM_APART_PX, FIRM_RATIO = 5.0, 4.0  # map pixels, and multiples of their own, by which two firm things come apart
 FEWEST_FRAMES = 3  # frames two groups must be seen in at the same time before that share counts
 FEWEST_POINTS = 3
 SAMPLE = 24  # points of a group that stand for all
-CONTACT_FRAMES, CONTACTS, CONTACT_REACH = (
-    8,
-    24,
-    4.0,
-)  # in which frames and how many, and map pixels by which one may be wider than the closest
+CONTACT_FRAMES, CONTACTS = 8, 24  # in how many frames places are looked for where two groups meet, and how many
+CONTACT_REACH = 4.0  # map pixels by which points may be farther apart there than the closest two
 
 
 class Company:

@@ -1,8 +1,8 @@
 """Separate objects, with ids that last, from a foreground and the points that travel on it.
 
-Two pieces of foreground belong to one object if the points on them mostly share a connected component while both are seen, and
-do not drift apart by more than limbs can: parts of a body stay together, two people who cross do not. An object that was hidden
-is found again by its colours and by where it was heading.
+Two pieces of foreground belong to one object if the points on them mostly share a connected component, or are on components that touch,
+while both are seen, and do not come apart where they meet: parts of a body stay together, two people who cross do not. An object
+that was hidden is found again by its colours and by where it was heading.
 """
 
 from __future__ import annotations
