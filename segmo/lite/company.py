@@ -123,9 +123,9 @@ class Company:
     def _carried(self, group: int, seen: npt.NDArray[np.bool_], when: Indices, where: Complex) -> Complex:
         """(n, T) places to which a group carries places (n,) of frames `when`; in frames that are not seen it stands still."""
         moved, turned = (_before(np.where(seen, change[group], 0)) for change in (self.steps, self.turns))
-        arm = where - self.places[group, when]
-        turn = np.exp(1j * (turned - turned[when][:, None])).astype(np.complex64)
-        return self.places[group, when][:, None] + moved - moved[when][:, None] + arm[:, None] * turn
+        direction, fixed = np.exp(1j * turned).astype(np.complex64), self.places[group, when] - moved[when]
+        arm = (where - self.places[group, when]) * np.conj(direction[when])
+        return (fixed[:, None] + moved) + arm[:, None] * direction
 
     def merge(self, keep: int, gone: int) -> None:
         """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
