@@ -63,6 +63,14 @@ def test_two_objects_that_cross_keep_their_ids() -> None:
     assert (labels[crossing][owner[crossing] == 2] == second[0]).mean() > 0.85
 
 
+def test_a_swinging_limb_belongs_to_its_body() -> None:
+    body = [(30 + t, 15, 20, 16) for t in range(FRAMES)]
+    leg = [(36 + t + 5 * np.sin(t / 2), 29, 6, 14) for t in range(FRAMES)]
+    owner, labels = found([body, leg])
+    ids = np.unique(labels[owner > 0])
+    assert len(ids[ids > 0]) == 1
+
+
 def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
     """A disc that rolls to the right and turns by `pace` radians a frame, as `scene` describes boxes."""
     y, x = np.mgrid[: HW[0], : HW[1]].astype(float)
