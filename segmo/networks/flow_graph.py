@@ -1,17 +1,14 @@
-"""FlowNet for use: the network of `flow_net.py` with its normalisations fused, run by OpenCV without torch."""
+"""FlowNet for use: the network of `flow_net.py` with its normalisations fused, run by ONNX Runtime without torch."""
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, RuntimeException
 
 from segmo.networks.onnx_writer import OnnxGraph
 
@@ -26,7 +23,7 @@ NORM_EPSILON = 1e-5
 
 
 class FlowGraph:
-    """The network with fixed weights. Threads may use it side by side: each has a graph of its own."""
+    """The network with fixed weights. Threads may use it side by side."""
 
     def __init__(self, weights: Weights, channels: int) -> None:
         """Take the entries of FlowNet's state dict, of any precision, counters left out; its input has so many `channels` in all.
@@ -35,47 +32,32 @@ class FlowGraph:
             ValueError: an entry is missing, does not fit the others or the input, or belongs to no part of the network.
         """
         self._channels = channels
-        self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
-        self._local = threading.local()
-        try:  # now, so that what does not fit shows at once
-            graph, x = self._place((STRIDE, STRIDE))
-            graph.setInput(np.zeros_like(x))
-            graph.forward()
-        except cv2.error as error:
-            raise ValueError(f"its layers do not fit each other ({error.err})") from error
+        model = _Layers({name: np.asarray(value, np.float32) for name, value in weights.items()}).model(channels)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # frames are done side by side: see `segmo.parallel`
+        options.log_severity_level = 3  # errors alone: of those it raises, we tell
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session.run(
+                None, {"x": np.zeros((1, channels, STRIDE, STRIDE), np.float32)}
+            )  # now, so that what does not fit shows at once
+        except (Fail, InvalidArgument, InvalidGraph, RuntimeException) as error:
+            raise ValueError(f"its layers do not fit each other ({error})") from error
 
     def logits(self, planes: npt.NDArray[Any], error: npt.NDArray[Any], scales: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """(outputs, h, w) logits from (planes, h, w), (errors, h, w) and (scales,) of a frame; see `FlowNet.forward`."""
         (count, height, width), errors = planes.shape, len(error)
         full = (height + -height % STRIDE, width + -width % STRIDE)
-        graph, x = self._place(full)
+        x = np.empty((1, self._channels, *full), np.float32)
         maps = x[0, : count + errors]
         maps[:count, :height, :width] = planes
         np.multiply(error, np.float32(1 / ERROR_UNIT), out=maps[count:, :height, :width])
         maps[:, height:, :width] = maps[:, height - 1 : height, :width]  # what is added repeats the border
         maps[:, :, width:] = maps[:, :, width - 1 : width]
         x[0, count + errors :] = scales[:, None, None]
-        graph.setInput(x)
-        quarters: npt.NDArray[np.float32] = graph.forward()[0].reshape(-1, 2, 2, full[0] // 2, full[1] // 2)
+        (head,) = self._session.run(None, {"x": x})
+        quarters: npt.NDArray[np.float32] = head[0].reshape(-1, 2, 2, full[0] // 2, full[1] // 2)
         return quarters.transpose(0, 3, 1, 4, 2).reshape(-1, *full)[:, :height, :width]
-
-    def _place(self, hw: tuple[int, int]) -> tuple[Any, npt.NDArray[np.float32]]:
-        """The calling thread's graph for inputs of `hw`, and the memory for its input."""
-        places = self._local.__dict__.setdefault("places", {})
-        if hw not in places:
-            places[hw] = self._build(hw), np.empty((1, self._channels, *hw), np.float32)
-        place: tuple[Any, npt.NDArray[np.float32]] = places[hw]
-        return place
-
-    def _build(self, hw: tuple[int, int]) -> Any:
-        model = _Layers(self._weights).model(self._channels, hw)
-        if hasattr(cv2.dnn, "ENGINE_CLASSIC"):
-            # OpenCV 5 has a second engine that takes half as long again. What is not a file it reads with that one, whatever is asked for.
-            with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:  # slower is better than no room for a file
-                path = Path(folder) / "net.onnx"
-                path.write_bytes(model)
-                return cv2.dnn.readNetFromONNX(str(path), cv2.dnn.ENGINE_CLASSIC)
-        return cv2.dnn.readNetFromONNX(np.frombuffer(model, np.uint8))
 
 
 class _Layers:
@@ -85,8 +67,8 @@ class _Layers:
         self._weights, self._used = weights, set[str]()
         self._graph = OnnxGraph()
 
-    def model(self, channels: int, hw: tuple[int, int]) -> bytes:
-        """The whole network for one frame of (1, channels, h, w): its head's (1, 4 outputs, h / 2, w / 2)."""
+    def model(self, channels: int) -> bytes:
+        """The whole network for one frame of (1, channels, h, w), of any size: its head's (1, 4 outputs, h / 2, w / 2)."""
         if (sees := self._of("down2.0.0.weight").shape[1]) != channels:
             raise ValueError(f"it sees {sees} channels instead of {channels}")
         half = self._conv(self._conv("x", "down2.0", 2), "down2.1")
@@ -102,7 +84,8 @@ class _Layers:
         head = self._convolved(x, self._of("head.weight"), self._of("head.bias"))
         if unused := sorted(self._weights.keys() - self._used):
             raise ValueError(f"{unused[0]} belongs to no part of the network")
-        return self._graph.to_bytes({"x": (1, channels, *hw)}, {head: (1, len(self._of("head.bias")), hw[0] // 2, hw[1] // 2)})
+        outputs = len(self._of("head.bias"))
+        return self._graph.to_bytes({"x": (1, channels, "height", "width")}, {head: (1, outputs, "half_height", "half_width")})
 
     def _of(self, name: str) -> npt.NDArray[np.float32]:
         if name not in self._weights:

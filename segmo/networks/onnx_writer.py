@@ -1,4 +1,4 @@
-"""Writing small networks as ONNX, so that OpenCV runs them: on a processor it is faster than torch, whose import alone takes a second.
+"""Writing small networks as ONNX, for ONNX Runtime: on a processor it is faster than torch, whose import alone takes a second.
 
 Source: the protocol buffers of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (Apache-2.0), of which the few messages and fields
 that a graph of convolutions needs are written here. The package `onnx` would do the same, at twenty times the size of all that is written.
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Attribute = int | str | Sequence[int]
+Shape = Sequence[int | str]
 
 IR_VERSION, OPERATOR_SET = 8, 13
 _FLOAT32, _INT64 = 1, 7  # TensorProto.DataType
@@ -41,8 +42,8 @@ class OnnxGraph:
         self._nodes.append(message + b"".join(_bytes(5, _attribute(key, value)) for key, value in attributes.items()))
         return name
 
-    def to_bytes(self, inputs: Mapping[str, Sequence[int]], outputs: Mapping[str, Sequence[int]]) -> bytes:
-        """The model, with the shape of each input and output."""
+    def to_bytes(self, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]) -> bytes:
+        """The model, with the shape of each input and output; a side that has a name instead of a number may have any length."""
         graph = b"".join(_bytes(1, node) for node in self._nodes) + _text(2, "graph")
         graph += b"".join(_bytes(5, tensor) for tensor in self._tensors)
         for field, values in ((11, inputs), (12, outputs)):
@@ -58,8 +59,8 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return _text(1, name) + b"".join(_number(8, element) for element in value) + _number(20, _INTS)
 
 
-def _value(name: str, shape: Sequence[int]) -> bytes:
-    dims = b"".join(_bytes(1, _number(1, side)) for side in shape)
+def _value(name: str, shape: Shape) -> bytes:
+    dims = b"".join(_bytes(1, _text(2, side) if isinstance(side, str) else _number(1, side)) for side in shape)
     tensor = _number(1, _FLOAT32) + _bytes(2, dims)
     return _text(1, name) + _bytes(2, _bytes(1, tensor))
 

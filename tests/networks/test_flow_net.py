@@ -68,17 +68,6 @@ def test_threads_use_one_network_side_by_side(net):
     assert all(np.array_equal(one, other) for one, other in zip(alone * 3, together, strict=True))
 
 
-def test_it_runs_where_there_is_no_room_for_a_file(net, monkeypatch):
-    given = [x[0].numpy() for x in inputs(1, 33, 50)]
-    expected = FlowGraph(state(net), CHANNELS).logits(*given)
-
-    def full(*_):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr("segmo.networks.flow_graph.tempfile.TemporaryDirectory", full)
-    np.testing.assert_allclose(FlowGraph(state(net), CHANNELS).logits(*given), expected, rtol=1e-4, atol=1e-4)
-
-
 def test_weights_that_do_not_fit_are_refused(net):
     weights = state(net)
     with pytest.raises(ValueError, match="head\\.bias is missing"):
