@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from segmo.lite.parallel import parallel_map
+from segmo.parallel import parallel_map
 
 Field = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.int32]
@@ -78,10 +78,11 @@ class Company:
         carried = self._carried(group, seen, when, at[np.arange(len(at)), when])
         return float(np.median(_seen_spread(at - carried, visible)))
 
-    def affinity(self, group: int, others: Indices) -> Field:
+    def affinity(self, group: int, others: Indices) -> tuple[Field, npt.NDArray[np.bool_]]:
         """(M,) in [0, 1] how much speaks for `group` and each of M others being one object; 0 where too few frames tell.
 
-        The share of the time they are on one component, or less so on components that touch, less how far they come apart.
+        The share of the time they are on one component, or less so on components that touch, less how far they come apart. Where the
+        (M,) second answer says so, that is what it is at most: how far they come apart where they meet is left for `hold` to tell.
         """
         both = self.seen[others] & self.seen[group]
         frames = both.sum(axis=1)
@@ -89,21 +90,32 @@ class Company:
         beside = np.minimum(np.bincount(there, self.shares[group, here], self._components + 1), 1)
         together, near = (np.minimum(self.shares[others], share).sum(axis=1) for share in (self.shares[group], beside))
         together = np.minimum((together + TOUCHING * near) / np.maximum(frames, 1), 1)
-        unit = APART_LIMIT * np.sqrt(
-            np.maximum(np.maximum(self.loose[others], self.loose[group]), FIRMEST_PX) * (self.size[others] + self.size[group])
-        )
-        apart = _spread(np.where(both, self.steps[others] - self.steps[group], 0).cumsum(axis=1)) / unit
+        apart = self._apart(group, others) / self._unit(group, others)
         told = (frames >= FEWEST_FRAMES) & (together > SAME_OBJECT)
-        for i in np.flatnonzero(told & (apart > 0.5)):
-            apart[i] = min(apart[i], self._apart(group, int(others[i]), both[i]) / unit[i])
-        return np.where(told, together * np.clip(1.5 - apart, 0, 1), 0)
+        return np.where(told, together * _left(np.minimum(apart, 0.5)), 0), told & (apart > 0.5)
 
-    def _apart(self, one: int, other: int, both: npt.NDArray[np.bool_]) -> float:
-        """How far two groups come apart where they meet, in map pixels, over (T,) frames that show both.
+    def hold(self, one: int, other: int) -> float:
+        """In [0, 1] what is left of the affinity of two groups if it is asked, too, how far they come apart where they meet."""
+        apart = min(float(self._apart(one, np.array([other]))[0]), self._apart_where_they_meet(one, other))
+        return float(_left(apart / self._unit(one, np.array([other]))[0]))
+
+    def _unit(self, group: int, others: Indices) -> Field:
+        """(M,) map pixels by which a group and each of M others may come apart."""
+        loose = np.maximum(np.maximum(self.loose[others], self.loose[group]), FIRMEST_PX)
+        return APART_LIMIT * np.sqrt(loose * (self.size[others] + self.size[group]))
+
+    def _apart(self, group: int, others: Indices) -> Field:
+        """(M,) how far the motion of a group and that of each of M others come apart, in map pixels, over frames that show both."""
+        both = self.seen[others] & self.seen[group]
+        return _spread(np.where(both, self.steps[others] - self.steps[group], 0).cumsum(axis=1))
+
+    def _apart_where_they_meet(self, one: int, other: int) -> float:
+        """How far two groups come apart where they meet, in map pixels, over frames that show both.
 
         That is how far what is carried by either comes from what is carried by the other, if both start at a place between
         the two groups, at the place where it is least.
         """
+        both = self.seen[one] & self.seen[other]
         when, where = self._contacts(one, other, np.flatnonzero(both))
         first, second = (self._carried(group, both, when, where) for group in (one, other))
         return float(_spread((first - second)[:, both]).min())
@@ -140,6 +152,11 @@ class Company:
         del self.members[gone], self._samples[gone]
 
 
+def _left(apart: Any) -> Any:
+    """What coming apart, in units of what may, leaves of an affinity."""
+    return np.clip(1.5 - apart, 0, 1)
+
+
 def _as_complex(positions: Field) -> Complex:
     """x + i y of (..., 2) positions."""
     return (positions[..., 0] + 1j * positions[..., 1]).astype(np.complex64)
@@ -166,41 +183,44 @@ def _mean_motion(at: Complex, visible: npt.NDArray[np.bool_]) -> tuple[Complex, 
 
 
 def _seen_spread(offset: Complex, seen: npt.NDArray[np.bool_]) -> Field:
-    """(N, M) diagonal of the box around what is seen of (N, M, T) offsets; 0 where nothing is."""
+    """(M,) diagonal of the box around what is seen of (M, T) offsets; 0 where nothing is."""
     x, y = (np.where(seen, part, -np.inf).max(axis=-1) - np.where(seen, part, np.inf).min(axis=-1) for part in (offset.real, offset.imag))
     return np.where(seen.any(axis=-1), np.hypot(x, y), 0)
 
 
 def _common_turn(offset: Complex, both: npt.NDArray[np.bool_]) -> Field:
-    """(T,) angle by which most of the (N, N, T) offsets between points have turned since the frame that shows most of them."""
-    first = int(both.sum(axis=(0, 1)).argmax())
-    since = offset * np.conj(offset[..., first : first + 1])
-    told = both & both[..., first : first + 1] & (np.abs(since) > 1)  # points in one place tell nothing
-    mean = np.angle(np.where(told, since / np.maximum(np.abs(since), 1), 0).sum(axis=(0, 1)))
+    """(T,) angle by which most of (P, T) offsets between pairs of points have turned since the frame that shows most of them."""
+    first = int(both.sum(axis=0).argmax())
+    since = offset * np.conj(offset[:, first : first + 1])
+    told = both & both[:, first : first + 1] & (np.abs(since) > 1)  # points in one place tell nothing
+    mean = np.angle(np.where(told, since / np.maximum(np.abs(since), 1), 0).sum(axis=0))
     around = np.angle(since * np.exp(-1j * mean))
-    return np.array([mean[t] + np.median(around[told[..., t], t]) if told[..., t].any() else 0.0 for t in range(len(mean))])
+    count = told.sum(axis=0)
+    ordered = np.sort(np.where(told, around, np.inf).T, axis=1)
+    low, high = (ordered[np.arange(len(count)), middle] for middle in (np.maximum(count - 1, 0) // 2, count // 2))
+    return np.where(count > 0, mean + (low + high) / 2, 0)
 
 
 def _split_by_company(members: Indices, on: Labels, positions: Field) -> list[Indices]:
     """Split points that started together into those that mostly stay together and travel alike."""
     if len(members) < 2 * FEWEST_POINTS:
         return [members]
-    mine, places = on[members], positions[members]
+    mine, at = on[members], _as_complex(positions[members])
     visible = mine > 0
-    both = visible[:, None] & visible[None]
-    frames = both.sum(axis=2)
-    same = ((mine[:, None] == mine[None]) & both).sum(axis=2)
-    at = _as_complex(places)
-    offset = at[:, None] - at[None]
-    turned = offset * np.exp(-1j * _common_turn(offset, both))
+    one, other = np.triu_indices(len(members), 1)  # all pairs, in the order of `squareform`
+    both = visible[one] & visible[other]
+    frames = both.sum(axis=1)
+    same = ((mine[one] == mine[other]) & both).sum(axis=1)
+    offset = at[one] - at[other]
+    turned = offset * np.exp(-1j * _common_turn(offset, both)).astype(np.complex64)
     size = 2 * at[np.arange(len(members)), visible.argmax(axis=1)].std() + 2
     drift = np.minimum(_seen_spread(offset, both), _seen_spread(turned, both))
     apart = np.minimum(drift / (2 * DRIFT_LIMIT * size), 1)
     distance = np.where(frames >= FEWEST_FRAMES, np.maximum(1 - same / np.maximum(frames, 1), apart), 0.5)
-    np.fill_diagonal(distance, 0)
-    groups = fcluster(linkage(squareform(distance, checks=False), "average"), 0.5, criterion="distance")
+    groups = fcluster(linkage(distance, "average"), 0.5, criterion="distance")
     drift[frames < FEWEST_FRAMES] = np.nan
-    parts = [part for g in np.unique(groups) for part in _firm_parts(np.flatnonzero(groups == g), drift)]
+    between = squareform(drift, checks=False)
+    parts = [part for g in np.unique(groups) for part in _firm_parts(np.flatnonzero(groups == g), between)]
     return [members[part] for part in parts if len(part) >= FEWEST_POINTS] or [members]
 
 
@@ -243,15 +263,25 @@ def group_points(on: Labels, positions: Field, start: Indices, component_count: 
     together = [np.flatnonzero(origin == component) for component in np.unique(origin[origin > 0])]
     parts = [part for split in parallel_map(lambda members: _split_by_company(members, on, positions), together) for part in split]
     company = Company(parts, on, positions, component_count, touching)
-    closeness = np.zeros((len(parts), len(parts)))
+    affinity, at_most = np.zeros((len(parts), len(parts))), np.zeros((len(parts), len(parts)), np.bool_)
+
+    def ask(group: int, others: Indices) -> None:
+        rows = company.affinity(group, others)
+        affinity[group, others], at_most[group, others] = rows
+        affinity[others, group], at_most[others, group] = rows
+
     for group in range(len(parts)):
-        closeness[group, :group] = closeness[:group, group] = company.affinity(group, np.arange(group))
-    while len(closeness) > 1:
-        keep, gone = sorted(divmod(int(closeness.argmax()), len(closeness)))
-        if closeness[keep, gone] <= SAME_OBJECT:
+        ask(group, np.arange(group))
+    while len(affinity) > 1:
+        keep, gone = sorted(divmod(int(affinity.argmax()), len(affinity)))
+        if affinity[keep, gone] <= SAME_OBJECT:
             break
+        if at_most[keep, gone]:  # most pairs have long been merged before they would have to be looked at so closely
+            affinity[keep, gone] = affinity[gone, keep] = affinity[keep, gone] * company.hold(keep, gone)
+            at_most[keep, gone] = at_most[gone, keep] = False
+            continue
         company.merge(keep, gone)
-        closeness = np.delete(np.delete(closeness, gone, axis=0), gone, axis=1)
-        closeness[keep] = closeness[:, keep] = company.affinity(keep, np.arange(len(closeness)))
-        closeness[keep, keep] = 0
+        rest = np.delete(np.arange(len(affinity)), gone)
+        affinity, at_most = affinity[np.ix_(rest, rest)], at_most[np.ix_(rest, rest)]
+        ask(keep, np.delete(np.arange(len(affinity)), keep))
     return company

@@ -16,8 +16,8 @@ from scipy.spatial import cKDTree
 
 from segmo.geometry import rescale_points
 from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels, group_points
-from segmo.lite.parallel import parallel_map
 from segmo.lite.trajectories import chain
+from segmo.parallel import parallel_map
 from segmo.types import finish
 
 SEED_STRIDE = 3  # frames between those on which points are set out
@@ -127,18 +127,22 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
 
 def touching(components: Labels) -> Indices:
     """(2, P) pairs of components of (T, h, w) ids that come within TOUCH_PX pixels of each other in a frame, each in both orders."""
+    reach = range(2 * TOUCH_PX + 1)
+    count = int(components.max(initial=0)) + 1
 
-    def of_frame(frame: Labels) -> Labels:
-        padded, found = np.pad(frame, TOUCH_PX), []
-        for y in range(TOUCH_PX + 1):
-            for x in range(-TOUCH_PX, TOUCH_PX + 1):
-                moved = padded[TOUCH_PX + y :, TOUCH_PX + x :][: frame.shape[0], : frame.shape[1]]
-                meet = (frame != moved) & (frame > 0) & (moved > 0)
-                found.append(np.stack([frame[meet], moved[meet]]))
-        return np.unique(np.concatenate(found, axis=1), axis=1)
+    def of_frame(frame: Labels) -> Indices:
+        ids = frame.astype(np.float32)
+        kernel = np.ones((len(reach), len(reach)), np.uint8)
+        highest = cv2.dilate(ids, kernel)
+        lowest = cv2.erode(np.where(frame > 0, ids, np.float32(np.inf)), kernel)
+        y, x = np.nonzero((frame > 0) & (highest > lowest))  # few: there alone it is looked which ones meet
+        padded = np.pad(frame, TOUCH_PX)
+        around = np.stack([padded[y + down, x + right] for down in reach for right in reach])
+        meet = (around > 0) & (around != frame[y, x])
+        return np.unique((frame[y, x].astype(np.int64) * count + around)[meet])
 
-    pairs = np.concatenate(list(parallel_map(of_frame, components)), axis=1)
-    return np.unique(np.concatenate([pairs, pairs[::-1]], axis=1), axis=1).astype(np.int64)
+    pairs = np.unique(np.concatenate(list(parallel_map(of_frame, components))))
+    return np.stack(np.divmod(pairs, count))
 
 
 @dataclass(frozen=True, eq=False)
