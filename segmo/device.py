@@ -22,7 +22,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 SWITCH_INTERVAL_S = 5e-4
 """For `sys.setswitchinterval` where segmo owns the process: a tenth of Python's own, so that threads wait less for each other between two
 calls into numpy or OpenCV. A clip of 60 frames takes 8.5 instead of 9.0 s on two cores, as torch is imported beside dense flow."""
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 _NAMES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "segmo"
 ROOMS = (
     *("errors", "types", "settings"),
-    *("geometry", "device", "files"),
+    *("geometry", "parallel", "device", "files"),
     *("video", "cache"),
     *("render", "export"),
     *("stages", "networks", "lite", "synthetic"),

@@ -6,7 +6,6 @@ moves on its own stands out of the residual. Fitting is MAGSAC++ (Barath et al.,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -20,16 +19,6 @@ SAMPLE_STEP = 6  # one flow vector in 6 x 6 is plenty for 8 unknowns and keeps a
 INLIER_PX = 1.0
 
 Field = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class CameraMotion:
-    """The homography of each frame and gap, and how much of the picture follows it."""
-
-    homographies: npt.NDArray[np.float64]
-    """(G, T, 3, 3) grid pixels of frame t to those of frame t + gap; identity where that frame does not exist."""
-    inlier_share: npt.NDArray[np.float32]
-    """(G, T) share of the sampled flow within a pixel of it."""
 
 
 def sample_points(hw: tuple[int, int], step: int = SAMPLE_STEP) -> Field:

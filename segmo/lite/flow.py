@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.parallel import parallel_map
+from segmo.geometry import resize_image
+from segmo.parallel import parallel_map
+from segmo.types import Steps
 
 GAPS = (-4, -1, 1, 4)
 GRID_SIDE = 448  # longer side of the flow grid in pixels: twice that gains 3 points of J and costs three times the time
@@ -29,54 +31,58 @@ def grid_size(hw: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def grey_grid(frames: npt.NDArray[np.uint8], hw: tuple[int, int]) -> Image:
-    """(T, h, w) grey levels of (T, H, W, 3) frames on the flow grid, averaged over the pixels of a cell."""
+def picture_grid(frames: Image, hw: tuple[int, int]) -> Image:
+    """(T, h, w, 3) pictures of (T, H, W, 3) frames on the flow grid, averaged over the pixels of a cell."""
+    if (frames.shape[1], frames.shape[2]) == hw:
+        return frames
+    return np.stack(list(parallel_map(lambda frame: resize_image(frame, hw), frames)))
 
-    def shrink(frame: npt.NDArray[np.uint8]) -> Image:
-        small = cv2.resize(frame, (hw[1], hw[0]), interpolation=cv2.INTER_AREA)
-        return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
 
-    return np.stack(list(parallel_map(shrink, frames)))
+def grey_grid(pictures: Image) -> Image:
+    """(T, h, w) grey levels of (T, h, w, 3) pictures."""
+    return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
 
 
 @dataclass(frozen=True, eq=False)
-class FrameFlow:
-    """Flow of one frame towards each gap."""
+class DenseFlow:
+    """Flow of T frames towards each gap."""
 
     flow: npt.NDArray[np.float16]
-    """(G, h, w, 2) displacement in grid pixels; zero where the other frame does not exist."""
+    """(G, T, h, w, 2) displacement in grid pixels; zero where the other frame does not exist."""
     error: Image
-    """(G, h, w) absolute grey difference to the warped other frame; 255 where the flow leaves the picture."""
+    """(G, T, h, w) absolute grey difference to the warped other frame; 255 where the flow leaves the picture."""
     valid: npt.NDArray[np.bool_]
-    """(G,)"""
+    """(G, T)"""
 
 
-def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Iterator[FrameFlow]:
-    """Flow of every frame of (T, h, w) grey images, or of the wanted ones, towards its neighbours at `GAPS`, frame by frame in order."""
+def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseFlow]:
+    """Flow of every frame of (T, h, w) grey images, or of the wanted ones alone, towards its neighbours at `GAPS`."""
     local = threading.local()  # a DIS object keeps buffers, so each thread needs its own
     height, width = grey.shape[1:]
-    grid_x, grid_y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    grid = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+    frames = range(len(grey)) if wanted is None else wanted
+    flow = np.zeros((len(GAPS), len(frames), height, width, 2), np.float16)
+    error = np.zeros((len(GAPS), len(frames), height, width), np.uint8)
+    valid = np.zeros((len(GAPS), len(frames)), np.bool_)
 
-    def one_frame(t: int) -> FrameFlow:
+    def one_frame(i: int) -> None:
         if not hasattr(local, "dis"):
             local.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
             local.dis.setGradientDescentIterations(DESCENT_STEPS)
             local.dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
-        flow = np.zeros((len(GAPS), height, width, 2), np.float16)
-        error = np.zeros((len(GAPS), height, width), np.uint8)
-        valid = np.zeros(len(GAPS), np.bool_)
+        t = frames[i]
         for g, gap in enumerate(GAPS):
             if not 0 <= t + gap < len(grey):
                 continue
             field = local.dis.calc(grey[t], grey[t + gap], None)
             cv2.patchNaNs(field, 0.0)
             np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
-            target_x, target_y = grid_x + field[..., 0], grid_y + field[..., 1]
-            warped = cv2.remap(grey[t + gap], target_x, target_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            error[g] = cv2.absdiff(grey[t], warped)
-            outside = (target_x < -1) | (target_x > width) | (target_y < -1) | (target_y > height)
-            error[g][outside] = 255
-            flow[g], valid[g] = field, True
-        return FrameFlow(flow, error, valid)
+            target = grid + field
+            warped = cv2.remap(grey[t + gap], target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            inside = cv2.inRange(target, (-1, -1), (width, height))
+            cv2.max(cv2.absdiff(grey[t], warped), cv2.bitwise_not(inside), dst=error[g, i])
+            flow[g, i], valid[g, i] = field, True
 
-    return parallel_map(one_frame, range(len(grey)) if wanted is None else wanted)
+    for done, _ in enumerate(parallel_map(one_frame, range(len(frames))), start=1):
+        yield done / len(frames)
+    return DenseFlow(flow, error, valid)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from segmo.geometry import lengths
 from segmo.lite.cues import logit
 from segmo.lite.flow import GAPS
-from segmo.lite.parallel import parallel_map
 from segmo.lite.refinement import FlowLinks, colour_and_place
 from segmo.lite.verification import FrameTest
+from segmo.parallel import parallel_map
 
 Field = npt.NDArray[np.floating[Any]]
 

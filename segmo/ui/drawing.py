@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_labels, resize_picture
-from segmo.lite.parallel import parallel_map
+from segmo.parallel import parallel_map
 from segmo.settings import Correction
 from segmo.stages.frames import EFFICIENT_SIDE
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8

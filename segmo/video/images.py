@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from segmo.errors import VideoError
+from segmo.parallel import parallel_map
 from segmo.types import UInt8
 from segmo.video.source import VideoInfo, over_black, reading, turned
 
@@ -79,13 +80,15 @@ class ImageFolder:
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`; an image that cannot be decoded is an error that names it."""
-        for index in indices:
-            file = self._files[index]
-            with reading(file, _REPLACE):
+
+        def decoded(index: int) -> tuple[int, UInt8]:
+            with reading(file := self._files[index], _REPLACE):
                 image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
                 if image is None:
                     raise ValueError("the image is damaged")
-            yield int(index), turned(_bgr_to_rgb(image), self._turns[index])
+            return int(index), turned(_bgr_to_rgb(image), self._turns[index])
+
+        return parallel_map(decoded, indices)
 
 
 def _bgr_to_rgb(image: npt.NDArray[Any]) -> UInt8:

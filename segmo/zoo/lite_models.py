@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,12 @@ import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
-from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size
+from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size, picture_grid
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.once import once
-from segmo.lite.parallel import parallel_map
 from segmo.lite.views import FrameViews
+from segmo.parallel import parallel_map
 from segmo.settings import MaskSettings
 from segmo.stages.masks import MaskInputs, no_objects
 from segmo.stages.motion import MotionInputs
@@ -42,7 +43,7 @@ NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
 STEADYING = 0.7  # weight of neighbouring frames in the last word
 SEAM = 0.5  # probability above which two movers meet at a pixel
-CUE_CHUNK = 10  # frames whose cues are computed at once: fewer steps in Python, still enough pieces for all cores
+CUE_CHUNK = 20  # frames whose cues are computed at once: fewer steps in Python
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
 
@@ -51,12 +52,17 @@ def _need(flow: FlowFields | None) -> FlowFields:
     return flow
 
 
-def _grey(clip: Clip, hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    return once(clip, ("grey", hw), lambda: grey_grid(clip.frames, hw))
+def _pictures(clip: Clip) -> npt.NDArray[np.uint8]:
+    """(T, h, w, 3) on the flow grid, from which all smaller ones are made: bringing a frame there takes longer than most that follows."""
+    return once(clip, "pictures", lambda: picture_grid(clip.frames, grid_size(clip.hw)))
+
+
+def _grey(clip: Clip) -> npt.NDArray[np.uint8]:
+    return once(clip, "grey", lambda: grey_grid(_pictures(clip)))
 
 
 def _lab(clip: Clip, hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    return once(clip, ("lab", hw), lambda: refinement.lab_grid(clip.frames, hw))
+    return once(clip, ("lab", hw), lambda: refinement.lab_grid(_pictures(clip), hw))
 
 
 def _known_motion(fields: FlowFields) -> list[dict[int, parallax.EgoMotion]]:
@@ -71,15 +77,8 @@ class LiteFlow:
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
-        hw = grid_size(clip.hw)
-        grey = _grey(clip, hw)
-        fields = np.zeros((len(GAPS), len(clip), *hw, 2), np.float16)
-        errors = np.zeros((len(GAPS), len(clip), *hw), np.uint8)
-        valid = np.zeros((len(GAPS), len(clip)), np.bool_)
-        for t, frame in enumerate(dense_flow(grey)):
-            fields[:, t], errors[:, t], valid[:, t] = frame.flow, frame.error, frame.valid
-            yield (t + 1) / len(clip)
-        return FlowFields(fields, errors, valid, GAPS, clip.hw)
+        found = yield from dense_flow(_grey(clip))
+        return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw)
 
 
 class LiteTracks:
@@ -102,7 +101,7 @@ class LiteTracks:
 class LiteDepth:
     """Relative inverse depth from motion parallax."""
 
-    identity = "lite-depth-2"
+    identity = "lite-depth-3"
     needs_flow = True
 
     def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
@@ -110,10 +109,10 @@ class LiteDepth:
         fields = _need(flow)
         hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         maps = np.zeros((len(clip), *hw), np.float16)
-        reliable, known = np.zeros(len(clip), np.bool_), _known_motion(fields)
+        reliable, known, pictures = np.zeros(len(clip), np.bool_), _known_motion(fields), _pictures(clip)
 
         def one(t: int) -> npt.NDArray[np.float32] | None:
-            guide = resize_image(clip.frames[t], hw)
+            guide = resize_image(pictures[t], hw)
             return parallax.depth_of_frame(fields.flow[:, t], fields.valid[:, t], guide, known[t])
 
         for t, answer in enumerate(parallel_map(one, range(len(clip)))):
@@ -132,9 +131,8 @@ class LiteFeatures:
 
     def describe(self, clip: Clip, frames: Int) -> Steps[FeatureMaps]:
         """Descriptors of the query frames."""
-        hw = grid_size(clip.hw)
-        described = []
-        for features in parallel_map(lambda t: descriptors.describe(resize_image(clip.frames[t], hw)).astype(np.float16), frames):
+        pictures, described = _pictures(clip), []
+        for features in parallel_map(lambda t: descriptors.describe(pictures[t]).astype(np.float16), frames):
             described.append(features)
             yield len(described) / len(frames)
         return FeatureMaps(np.stack(described), frames)
@@ -186,7 +184,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-16-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-17-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
@@ -215,7 +213,7 @@ class LiteMotion:
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
         """What single frames show, and what that comes to along the flow."""
         frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        grey, known = _grey(clip, fields.grid_hw), _known_motion(fields)
+        grey, known = _grey(clip), _known_motion(fields)
         model = self._network = self._network or load_flow_graph()
 
         def look(t: int) -> _Look:
@@ -225,14 +223,16 @@ class LiteMotion:
             ahead = np.zeros((*hw, 2), np.float16) if gap is None else (views.towards(gap).residual * np.sign(gap)).astype(np.float16)
             return _Look(motion_probability(seen, model), seen.error, ahead, cues.frame_residuals(views), test, motion)
 
-        looks = list[_Look]()
-        for seen in parallel_map(look, range(frames)):
-            looks.append(seen)
-            yield 0.8 * len(looks) / frames
-        network = np.stack([seen.opinion for seen in looks])
-        residuals, tests = [seen.residuals for seen in looks], [seen.test for seen in looks]
-        chunks = [residuals[first : first + CUE_CHUNK] for first in range(0, frames, CUE_CHUNK)]
-        cue = np.concatenate(list(parallel_map(cues.motion_cue, chunks)))
+        looks, cue_chunks = list[_Look](), list[Future[npt.NDArray[np.floating[Any]]]]()
+        with ThreadPoolExecutor(1) as beside:  # mostly Python: it takes next to no time from the networks
+            for seen in parallel_map(look, range(frames)):
+                looks.append(seen)
+                if len(looks) % CUE_CHUNK == 0 or len(looks) == frames:
+                    chunk = [one.residuals for one in looks[CUE_CHUNK * len(cue_chunks) :]]
+                    cue_chunks.append(beside.submit(cues.motion_cue, chunk))
+                yield 0.8 * len(looks) / frames
+        network, tests = np.stack([seen.opinion for seen in looks]), [seen.test for seen in looks]
+        cue = np.concatenate([chunk.result() for chunk in cue_chunks])
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
         against = against_heading(fields, tests, [seen.motion for seen in looks])
         evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
@@ -271,7 +271,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-13"
+    identity = "lite-masks-14"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
@@ -325,7 +325,12 @@ def finish_masks(
     numbered = np.zeros(painted.shape, np.uint8)
     for number, kept in enumerate(worth_keeping(painted, settings), start=1):
         numbered[painted == kept] = number
-    labels = np.stack(list(parallel_map(lambda t: refinement.full_size(logits[t], numbered[t], clip.frames[t]), range(len(clip)))))
+    pictures = _pictures(clip)
+
+    def full_size(t: int) -> npt.NDArray[np.uint8]:
+        return refinement.full_size(logits[t], numbered[t], pictures[t], clip.hw)
+
+    labels = np.stack(list(parallel_map(full_size, range(len(clip)))))
     ids = np.array(worth_keeping(labels, settings), np.int64)  # drawing to the edges can swallow the smallest
     if not len(ids):
         return no_objects(clip)

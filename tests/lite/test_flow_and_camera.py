@@ -8,7 +8,8 @@ import pytest
 
 from segmo.lite.camera import fit_homography, homography_flow, trusted_flow
 from segmo.lite.flow import GAPS, GRID_SIDE, dense_flow, grid_size
-from segmo.lite.parallel import parallel_map
+from segmo.parallel import parallel_map
+from segmo.types import finish
 
 
 def textured(hw: tuple[int, int], seed: int = 0) -> np.ndarray:
@@ -22,22 +23,20 @@ def panning(count: int = 7, hw: tuple[int, int] = (120, 160), step: int = 2) -> 
 
 
 def test_flow_of_a_pan_is_the_pan_at_every_gap() -> None:
-    fields = list(dense_flow(panning()))
-    middle = fields[4 - 1]
+    fields = finish(dense_flow(panning()))
     for g, gap in enumerate(GAPS):
         expected = (0 <= 3 + gap < 7) and -2.0 * gap
         if expected is False:
-            assert not middle.valid[g] and not middle.flow[g].any()
+            assert not fields.valid[g, 3] and not fields.flow[g, 3].any()
             continue
-        inner = middle.flow[g, 20:-20, 20:-20].astype(np.float32)
+        inner = fields.flow[g, 3, 20:-20, 20:-20].astype(np.float32)
         assert np.abs(inner[..., 0] - expected).mean() < 0.15
         assert np.abs(inner[..., 1]).mean() < 0.15
 
 
 def test_flow_says_where_it_leaves_the_picture() -> None:
-    first = next(iter(dense_flow(panning())))
-    ahead = GAPS.index(4)
-    gone, inside = first.error[ahead][:, :6], first.error[ahead][:, 20:-20]  # 8 pixels to the left: the left edge has gone
+    error = finish(dense_flow(panning())).error[GAPS.index(4), 0]
+    gone, inside = error[:, :6], error[:, 20:-20]  # 8 pixels to the left: the left edge has gone
     assert np.median(gone) > 5 * np.median(inside)
 
 
@@ -49,7 +48,7 @@ def test_flow_does_not_depend_on_the_number_of_threads() -> None:
         answers = []
         for threads in (1, 4):
             cv2.setNumThreads(threads)
-            answers.append(np.stack([frame.flow for frame in dense_flow(frames)]))
+            answers.append(finish(dense_flow(frames)).flow)
     finally:
         cv2.setNumThreads(before)
     assert np.array_equal(*answers)

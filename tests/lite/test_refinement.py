@@ -62,7 +62,7 @@ def test_full_size_masks_end_at_the_edges_of_the_picture() -> None:
     large = np.zeros((256, 384, 3), np.uint8)
     large[83:177, 47:139] = 220  # the object ends between two cells of the map grid
     logits = cv2.resize((large[..., 0] > 0).astype(np.float32) * 4 - 2, (96, 64), interpolation=cv2.INTER_AREA)
-    mask = full_size(logits, (logits > 0).astype(np.uint8) * 3, large)
+    mask = full_size(logits, (logits > 0).astype(np.uint8) * 3, large, (256, 384))
     truth = large[..., 0] > 0
     assert (mask[truth] == 3).mean() > 0.985 and (mask[~truth] == 0).mean() > 0.995
 
@@ -72,7 +72,7 @@ def test_two_objects_keep_their_pixels_at_full_size() -> None:
     numbers[20:40, 20:48], numbers[20:40, 48:76] = 1, 2
     logits = np.where(numbers > 0, 2.0, -2.0).astype(np.float32)
     frame = np.repeat(np.repeat((numbers * 80)[..., None], 3, axis=2), 4, axis=0).repeat(4, axis=1)
-    labels = full_size(logits, numbers, frame)
+    labels = full_size(logits, numbers, frame, (4 * HW[0], 4 * HW[1]))
     assert set(np.unique(labels)) == {0, 1, 2}
     assert (labels[88:152, 88:184] == 1).mean() > 0.97 and (labels[88:152, 200:296] == 2).mean() > 0.97
 

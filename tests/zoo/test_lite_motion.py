@@ -36,9 +36,9 @@ def held_out():
     scenes = [render(sample_scene(seed, config), config.times) for seed in range(900, 910)]
     flows = [middle_flow(scene.frames) for scene in scenes]
     fields = FlowFields(
-        np.stack([f.flow for f in flows], 1),
-        np.stack([f.error for f in flows], 1),
-        np.stack([f.valid for f in flows], 1),
+        np.concatenate([f.flow for f in flows], 1),
+        np.concatenate([f.error for f in flows], 1),
+        np.concatenate([f.valid for f in flows], 1),
         GAPS,
         config.hw,
     )
