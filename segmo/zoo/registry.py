@@ -92,7 +92,7 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 722328, "9edb31c385fc6b2c8f4dbb2d5e60d54f27e56cb13f1cb09e812e4395a2fbe03e")
+LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 1417992, "2a1dd257fe3649d520d41f90e215c7496a5db091da23a364c98f98f5e92aabed")
 LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363576, "9a06d33b1a38d243561eff4f50eb25f1cabeedba7efaa445183c6505ce04be24")
 
 _CONFIG = WeightsFile("config.json")

@@ -20,6 +20,7 @@ from segmo.training.loop import train
 from segmo.training.loss import Scorer, segmentation_loss
 from segmo.training.shards import SceneKind
 from segmo.types import finish
+from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS
 
 KINDS = (
     SceneKind(0.8, {"hw": [96, 128], "mover_shares": [0.0, 1.0], "size": [120.0, 200.0], "degraded": False, "dynamic_share": 0.0}),
@@ -235,12 +236,19 @@ def test_the_shipped_configuration_is_valid():
     assert read.data.seed != read.data.held_out_seed and read.data.scenes >= 1000
 
 
-@pytest.mark.parametrize(("config", "task"), [("lite.yaml", FlowTask), ("lite_fusion.yaml", FusionTask)])
-def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit(config, task):
+def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit():
     package = Path(shards.__file__).parents[1]
-    read = read_arguments(package / "training" / "configs" / config)
+    read = read_arguments(package / "training" / "configs" / "lite.yaml")
     start = package.parent / read.start_from
-    model = task(dataclasses.replace(read, start_from=start)).new_model()
+    model = FlowTask(dataclasses.replace(read, start_from=start)).new_model()
     trained = read_tensors(start)[0]
     assert torch.equal(model.state_dict()["head.bias"], trained["head.bias"].float())
     assert sum(x.stat().st_size for x in start.parent.glob("*.safetensors")) < 12e6
+
+
+@pytest.mark.parametrize(("config", "task", "path"), [("lite.yaml", FlowTask, WEIGHTS), ("lite_fusion.yaml", FusionTask, FUSION_WEIGHTS)])
+def test_what_is_shipped_is_what_its_configuration_trains(config, task, path):
+    read = read_arguments(Path(shards.__file__).parent / "configs" / config)
+    model = task(dataclasses.replace(read, start_from=None)).new_model()
+    trained = {name: value.shape for name, value in read_tensors(path)[0].items()}
+    assert trained == {name: value.shape for name, value in model.state_dict().items() if value.is_floating_point()}
