@@ -38,9 +38,8 @@ class FlowGraph:
         options.log_severity_level = 3  # errors alone: of those it raises, we tell
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            self._session.run(
-                None, {"x": np.zeros((1, channels, STRIDE, STRIDE), np.float32)}
-            )  # now, so that what does not fit shows at once
+            # now, so that what does not fit shows at once
+            self._session.run(None, {"x": np.zeros((1, channels, STRIDE, STRIDE), np.float32)})
         except (Fail, InvalidArgument, InvalidGraph, RuntimeException) as error:
             raise ValueError(f"its layers do not fit each other ({error})") from error
 
