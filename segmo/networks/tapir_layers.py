@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -15,8 +18,10 @@ PATCH = 7
 HIGH, LOW = 128, 256
 """Channels of the features at one quarter and one eighth of the resolution."""
 MIXER_WIDTH, MIXER_BLOCKS = 512, 12
-VOLUMES_AT_ONCE = 512
-"""Points and frames whose first estimate is computed together."""
+VOLUMES_AT_ONCE, GPU_VOLUMES_AT_ONCE = 512, 16384
+"""Points and frames whose first estimate is computed together: what fits a processor's cache, and a gigabyte of a GPU."""
+
+log = logging.getLogger(__name__)
 
 
 class Estimate(NamedTuple):
@@ -113,22 +118,24 @@ class CostVolumeHeads(nn.ModuleDict):
         super().__init__()
         self["hid1"] = nn.Conv2d(1, 16, 3, 1, 1)
         self["hid2"] = nn.Conv2d(16, 1, 3, 1, 1)
-        self["hid3"] = nn.Conv2d(16, 32, 3, 2)
+        self["hid3"] = nn.Conv2d(16, 32, 3, 2, 2)
         self["hid4"] = nn.Linear(32, 16)
         self["occ_out"] = nn.Linear(16, 2)
 
     def forward(self, volume: Tensor, scale: float) -> Estimate:
         """The estimate from (T, N, h, w) correlations with `scale` pixels a cell."""
         images = volume.flatten(0, 1)[:, None]
-        parts = [self._some(images[first : first + VOLUMES_AT_ONCE]) for first in range(0, len(images), VOLUMES_AT_ONCE)]
+        parts = [self._some(some) for some in torch.split(images, GPU_VOLUMES_AT_ONCE if volume.is_cuda else VOLUMES_AT_ONCE)]
         positions, logits = (torch.cat(values).reshape(*volume.shape[:2], 2) for values in zip(*parts, strict=True))
         return Estimate(positions * scale, logits[..., 0], logits[..., 1])
 
     def _some(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Positions in cells and both logits, (M, 2) each, of (M, 1, h, w) correlations."""
-        x = F.relu(self["hid1"](images))
+        x = F.relu_(self["hid1"](images))
+        if x.is_cuda:  # once for both convolutions that follow
+            x = x.contiguous(memory_format=torch.channels_last)
         positions = _soft_argmax(self["hid2"](x)[:, 0])
-        x = F.relu(self["hid3"](F.pad(x, (0, 2, 0, 2)))).mean((2, 3))
+        x = F.relu_(self["hid3"](x)[..., 1:, 1:]).mean((2, 3))  # zeros are wanted to the right and below only
         return positions, self["occ_out"](F.relu(self["hid4"](x)))
 
 
@@ -153,7 +160,14 @@ class ChannelMixer(nn.Module):
         self.mlp2_down = nn.Linear(4 * MIXER_WIDTH, MIXER_WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mlp2_down(F.gelu(self.mlp2_up(x), approximate="tanh"))
+        return self.mlp2_down(self._hidden(x))
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        up = self.mlp2_up
+        if x.is_cuda:  # product and GELU in one pass; torch offers that by no other name
+            weight, bias, rows = (values.to(_precision(x)) for values in (up.weight, up.bias, x.flatten(0, 1)))
+            return torch._addmm_activation(bias, rows, weight.T, use_gelu=True).reshape(*x.shape[:2], -1)
+        return F.gelu(up(x), approximate="tanh")
 
 
 class MixerBlock(nn.Module):
@@ -169,8 +183,16 @@ class MixerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(T, N, 512)."""
-        x = x + self._mix_time(self.layer_norm(x))
-        return x + self.conv_channels_mixer(self.layer_norm_1(x))
+        kernels = gpu_kernels(x.device) if x.is_cuda else None
+        if kernels is None:
+            x = x + self._mix_time(self.layer_norm(x))
+            return x + self.conv_channels_mixer(self.layer_norm_1(x))
+        x = kernels.mix_time(x, self.layer_norm.weight, *self._over_time())
+        return x + self.conv_channels_mixer(kernels.normalise(x, self.layer_norm_1.weight, _precision(x)))
+
+    def _over_time(self) -> tuple[Tensor, ...]:
+        """Weight and bias of both convolutions over time."""
+        return *self.mlp1_up.parameters(), *self.mlp1_up_1.parameters()
 
     def _mix_time(self, x: Tensor) -> Tensor:
         """Both convolutions over time and the sum of each channel's four.
@@ -178,16 +200,32 @@ class MixerBlock(nn.Module):
         The four are done one after another, as shifted sums over (T, N, C): that keeps memory at a quarter and is faster than torch's
         grouped convolutions, which want time last.
         """
-        up, up_bias, down, down_bias = (
-            values.reshape(MIXER_WIDTH, 4, -1).permute(1, 2, 0).to(x.dtype)
-            for layer in (self.mlp1_up, self.mlp1_up_1)
-            for values in layer.parameters()  # weight, bias
-        )
+        up, up_bias, down, down_bias = (values.reshape(MIXER_WIDTH, 4, -1).permute(1, 2, 0).to(x.dtype) for values in self._over_time())
         out = down_bias.sum(0).expand_as(x).contiguous()
         for i in range(4):
             hidden = _add_shifted(up_bias[i].expand_as(x).contiguous(), x, up[i])
             out = _add_shifted(out, F.gelu(hidden, approximate="tanh"), down[i])
         return out
+
+
+def _precision(x: Tensor) -> torch.dtype:
+    """What products of a value on a GPU are computed in."""
+    return torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+
+
+@cache
+def gpu_kernels(device: torch.device) -> ModuleType | None:
+    """`tapir_kernel`, once it is known to work on a GPU, or None."""
+    try:
+        from segmo.networks import tapir_kernel
+
+        ones = torch.ones(4, 1, 3, device=device)
+        x = tapir_kernel.mix_time(torch.zeros(2, 1, 1, device=device), ones[:1, 0, 0], ones, ones[:, 0, 0], ones, ones[:, 0, 0])
+        tapir_kernel.normalise(x, ones[:1, 0, 0], torch.float32)
+    except Exception as error:  # no Triton, no compiler, or a GPU that it does not know
+        log.warning("The tracker's kernels cannot be built (%r): it computes with torch's operations, which takes longer.", error)
+        return None
+    return tapir_kernel
 
 
 def _add_shifted(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
