@@ -32,6 +32,7 @@ from segmo.geometry import resample_image, resize_logits
 from segmo.networks.precision import reduced
 from segmo.networks.repvit import with_own_encoder
 from segmo.networks.weights import load_published
+from segmo.parallel import parallel_map
 from segmo.types import Bool, UInt8
 
 MEAN = (0.485, 0.456, 0.406)
@@ -43,7 +44,9 @@ FEATURE_BYTES = 2 << 30
 HOLE = 8
 """Pixels of the network's masks, a quarter of its side, up to which a hole is filled."""
 TOGETHER = 8
-"""Objects that look at their memories together at most; by the sizes of its tensors, one takes about 0.2 GB meanwhile."""
+"""Objects that are followed together at most; by the sizes of its tensors, one takes about 0.2 GB meanwhile."""
+AHEAD = 4
+"""Frames whose features are computed together on a GPU, which one frame alone does not fill."""
 FILLED = 0.1
 """Logit of what was a hole."""
 
@@ -112,6 +115,9 @@ class FrameFeatures:
         """How many times features were computed."""
         self._frames: OrderedDict[int, list[Tensor]] = OrderedDict()
         self._positions: list[Tensor] = []  # the same for all frames
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self._frames
 
     def get_vision_features(self, frame_idx: int) -> dict[str, Any] | None:
         """What was cached for a frame, or None."""
@@ -235,22 +241,40 @@ def follow(network: Any, sessions: Sequence[ObjectSession], frame: int, reverse:
                 num_object_pointer_tokens=pointers,
                 **({"num_spatial_memory_tokens": frames} if isinstance(network, EdgeTamVideo) else {}),
             )
-            for index, seen in zip(part, attended[0], strict=True):
-                masks[index] = _decide(network, sessions[index], frame, reverse, features, seen)
+            masks |= zip(part, _decide(network, [sessions[index] for index in part], frame, reverse, features, attended[0]), strict=True)
     return [masks[index] for index in range(len(sessions))]
 
 
-def _decide(network: Any, session: ObjectSession, frame: int, reverse: bool, features: Sequence[Tensor], seen: Tensor) -> Tensor:
-    """(1, 1, h, w) logits of an object from a frame's features and from (tokens, C) those that have seen its memory, and remember them."""
-    levels = zip([*features[:-1], seen[:, None]], network.backbone_feature_sizes, strict=True)
-    maps = [level.permute(1, 2, 0).reshape(1, -1, *size) for level, size in levels]
+def _decide(
+    network: Any, sessions: Sequence[ObjectSession], frame: int, reverse: bool, features: Sequence[Tensor], seen: Tensor
+) -> Iterator[Tensor]:
+    """(1, 1, h, w) logits of objects from a frame's features and from (objects, tokens, C) those that have seen their memories.
+
+    The objects remember them.
+    """
+    count = len(sessions)
+    levels = [level.expand(-1, count, -1) for level in features]
+    sized = zip([*levels[:-1], seen.transpose(0, 1)], network.backbone_feature_sizes, strict=True)
+    maps = [level.permute(1, 2, 0).reshape(count, -1, *size) for level, size in sized]
     found = network._single_frame_forward(image_embeddings=maps, multimask_output=network._use_multimask(False, None))
-    output = {name: found[name] for name in ("pred_masks", "object_pointer", "object_score_logits")}
-    memory, places = network._encode_new_memory(features[-1], found.high_res_masks, found.object_score_logits, False)
-    output |= {"maskmem_features": memory, "maskmem_pos_enc": places}
-    session.store_output(0, frame, output_value=output, is_conditioning_frame=False)
-    session.frames_tracked_per_obj[0][frame] = {"reverse": reverse}
-    return found.pred_masks
+    masks, pointers, scores = _own(found.pred_masks), _own(found.object_pointer), found.object_score_logits
+    each = [slice(index, index + 1) for index in range(count)]
+    if isinstance(network, EdgeTamVideo):  # its resampler takes one at a time
+        remembered = [network._encode_new_memory(features[-1], _own(found.high_res_masks)[one], scores[one], False) for one in each]
+    else:
+        memory, places = network._encode_new_memory(levels[-1], _own(found.high_res_masks), scores, False)
+        remembered = [(memory[:, one], places[:, one]) for one in each]
+    for one, session, (memory, places) in zip(each, sessions, remembered, strict=True):
+        output = {"pred_masks": masks[one], "object_pointer": pointers[one], "object_score_logits": scores[one]}
+        output |= {"maskmem_features": memory, "maskmem_pos_enc": places}
+        session.store_output(0, frame, output_value=output, is_conditioning_frame=False)
+        session.frames_tracked_per_obj[0][frame] = {"reverse": reverse}
+        yield masks[one]
+
+
+def _own(values: Tensor) -> Tensor:
+    """(objects, 1, ...) of (objects, objects, ...): where transformers chooses among masks, it pairs each choice with every object."""
+    return torch.stack([each[min(index, len(each) - 1)] for index, each in enumerate(values)])[:, None]
 
 
 class VideoSegmenter:
@@ -275,6 +299,7 @@ class VideoSegmenter:
         self.network, self.frames, self.precision, self.hole = network, frames, precision, hole
         self.device = network.device
         self.side: int = network.config.image_size  # type: ignore[assignment]
+        self.ahead = 1 if self.device.type == "cpu" else AHEAD
         self.features = FrameFeatures(feature_bytes)
         self._sessions: dict[int, ObjectSession] = {}
         self._mean, self._deviation = (torch.tensor(values, device=self.device)[:, None, None] for values in (MEAN, DEVIATION))
@@ -316,6 +341,8 @@ class VideoSegmenter:
         order = range(max(starts.values(), default=-1), -1, -1) if reverse else range(min(starts.values()), len(self.frames))
         for frame in order:
             here = {number: self._sessions[number] for number, start in starts.items() if (frame <= start if reverse else frame >= start)}
+            if self.ahead > 1 and frame not in self.features:
+                self._look_at([other for other in order[order.index(frame) :][: self.ahead] if other not in self.features])
             known = {number: self._pass(session, frame, reverse) for number, session in here.items() if frame in session.prompted}
             others = {number: session for number, session in here.items() if number not in known}
             if others:
@@ -323,6 +350,17 @@ class VideoSegmenter:
                     masks = follow(self.network, list(others.values()), frame, reverse)
                 known |= {number: self._logits(others[number], frame, mask) for number, mask in zip(others, masks, strict=True)}
             yield frame, {number: known[number] for number in here}
+
+    @torch.inference_mode()
+    def _look_at(self, frames: Sequence[int]) -> None:
+        """Compute features of some frames together."""
+        images = torch.stack(list(parallel_map(self.prepare, frames)))
+        with reduced(self.device, self.precision):
+            seen: Any = self.network.get_image_features(images, return_dict=True)
+        for index, frame in reversed(list(enumerate(frames))):  # so that a small budget keeps the first, which is needed now
+            one = slice(index, index + 1)
+            levels, places = ([level[:, one] for level in kind] for kind in (seen.fpn_hidden_states, seen.fpn_position_encoding))
+            self.features.cache_vision_features(frame, {"vision_feats": levels, "vision_pos_embeds": places})
 
     def _pass(self, session: ObjectSession, frame: int, reverse: bool) -> Logits:
         with reduced(self.device, self.precision):

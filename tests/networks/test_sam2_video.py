@@ -49,6 +49,21 @@ def test_objects_are_followed_together_as_they_are_alone(network):
     assert together.features.computed == 8  # each frame once, for both objects, all prompts and both directions
 
 
+@pytest.mark.parametrize("budget", [1, 1 << 30])
+def test_features_of_several_frames_at_once_change_nothing(network, budget):
+    """As on a GPU; a budget for a single frame must not throw away the one that is needed next."""
+    frames = moving_square(9).frames
+    answers = []
+    for ahead in (1, 4):
+        segmenter = VideoSegmenter(network, frames, feature_bytes=budget)
+        segmenter.ahead = ahead
+        segmenter.point_logits(3, 1, HERE)
+        answers.append(followed(segmenter))
+        if budget > 1:
+            assert segmenter.features.computed == 9
+    assert max(np.abs(answers[0][key] - answers[1][key]).max() for key in answers[0]) < 1e-4
+
+
 def test_following_together_gives_what_the_library_gives_one_by_one(network, monkeypatch):
     frames = moving_square(24).frames
     sizes = []
