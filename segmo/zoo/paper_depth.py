@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from segmo.geometry import resample_image
+from segmo.parallel import parallel_map
 from segmo.stages.paper_rules import stretched
-from segmo.types import Clip, DepthMaps, FlowFields, Steps
+from segmo.types import Clip, DepthMaps, FlowFields, Steps, UInt8
 
 if TYPE_CHECKING:
     from segmo.networks import depth_anything
@@ -44,17 +47,17 @@ class DepthAnything:
         """Inverse depth at the size of the frames."""
         maps = np.empty((len(clip), *clip.hw), np.float16)
         batch = 1 if self._device.type == "cpu" else GPU_BATCH
+        hw = self._network.input_hw(clip.hw)
+        images = parallel_map(lambda frame: resample_image(frame, hw, "bicubic"), clip.frames)
         for first in range(0, len(clip), batch):
-            maps[first : first + batch] = stretched(self._predict(clip, first, batch))
+            maps[first : first + batch] = stretched(self._predict(np.stack(list(islice(images, batch))), clip.hw))
             yield min(1.0, (first + batch) / len(clip))
         return DepthMaps(maps, np.ones(len(clip), np.bool_))
 
-    def _predict(self, clip: Clip, first: int, batch: int) -> np.ndarray:
+    def _predict(self, images: UInt8, hw: tuple[int, int]) -> npt.NDArray[np.float32]:
         import torch
 
         from segmo.networks.precision import reduced
 
-        hw = self._network.input_hw(clip.hw)
-        images = torch.from_numpy(np.stack([resample_image(frame, hw, "bicubic") for frame in clip.frames[first : first + batch]]))
         with torch.inference_mode(), reduced(self._device, self._precision):
-            return np.asarray(self._network(images.to(self._device), clip.hw).cpu().numpy(), np.float32)
+            return np.asarray(self._network(torch.from_numpy(images).to(self._device), hw).cpu().numpy(), np.float32)

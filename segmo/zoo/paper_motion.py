@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.errors import SettingsError
+from segmo.parallel import parallel_map
 from segmo.stages.independence import moving_score
 from segmo.stages.motion import MotionInputs
 from segmo.stages.paper_rules import (
@@ -124,6 +125,6 @@ def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int, length
 def _network_depth(inverse_depth: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
     """(T, h, w) depth as the weights know it, frame by frame to save memory."""
     depth = np.empty(inverse_depth.shape, np.float32)
-    for t in range(len(depth)):
-        depth[t] = depth_from_store(stored_depth(inverse_depth[t : t + 1]))[0]
+    for known, frame in zip(depth, parallel_map(lambda frame: depth_from_store(stored_depth(frame[None]))[0], inverse_depth), strict=True):
+        known[:] = frame
     return depth

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from segmo.errors import WeightsError
 from segmo.geometry import resample_image
+from segmo.parallel import parallel_map
 from segmo.stages.paper_rules import frame_positions, network_positions, track_certainty
 from segmo.types import Clip, FlowFields, Steps, Tracks, UInt8, within
 
@@ -139,8 +140,7 @@ class CoTracker:
 
 def _square_frames(clip: Clip, side: int) -> Iterator[UInt8]:
     """Frames as the published tracker saw them: each resampled on its own, without regard to its shape."""
-    for frame in clip.frames:
-        yield resample_image(frame, (side, side), "lanczos")
+    return parallel_map(lambda frame: resample_image(frame, (side, side), "lanczos"), clip.frames)
 
 
 def _as_tracks(
