@@ -81,9 +81,14 @@ def pick_device(requested: str = "auto", *, gpu_helps: bool = True) -> Device:
     return _cuda(torch, index, "it was asked for")
 
 
+def may_have_cuda() -> bool:
+    """Whether an NVIDIA driver, or a ZeroGPU Space, makes a GPU likely; torch, which takes seconds to import, is not asked."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true") or _has_driver()
+
+
 def has_cuda() -> bool:
-    """Whether there is a GPU that torch can use; torch is imported only where an NVIDIA driver, or a ZeroGPU Space, makes it likely."""
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() not in ("1", "t", "true") and not _has_driver():
+    """Whether there is a GPU that torch can use."""
+    if not may_have_cuda():
         return False
     import torch
 

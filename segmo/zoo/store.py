@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from segmo.device import PRECISIONS, Device, has_cuda, pick_device, used_cuda
+from segmo.device import PRECISIONS, Device, has_cuda, may_have_cuda, pick_device, used_cuda
 from segmo.errors import SettingsError
 from segmo.types import Steps, finish
 from segmo.zoo import download
@@ -184,13 +184,16 @@ def default_preset(device: str = "auto") -> tuple[str, str]:
     """
     if not device.startswith(("auto", "cuda")):
         return LITE.name, f"lite is used because the device is {device}."
-    if not has_cuda():
-        return LITE.name, "lite is used because no CUDA GPU was found."
+    none = LITE.name, "lite is used because no CUDA GPU was found."
+    if not may_have_cuda():
+        return none
     absent = [spec for spec in specs_of(PAPER) if spec.weights and download.state(spec.weights) != "ready"]
-    if not absent:
-        return PAPER.name, "paper is used because there is a CUDA GPU and its weights are here."
-    missing = f"{len(absent)} of its weights are not here ({absent[0].full_name} first)"
-    if download.can_fetch():
+    missing = f"{len(absent)} of its weights are not here ({absent[0].full_name} first)" if absent else ""
+    if absent and not download.can_fetch():
+        reason = f"{missing} and cannot be fetched. With a network, run `python -m segmo weights fetch {PAPER.name}`"
+        return LITE.name, f"lite is used although there is a driver for CUDA GPUs, because of the preset paper {reason}."
+    if not has_cuda():  # last, since it imports torch
+        return none
+    if absent:
         return PAPER.name, f"paper is used because there is a CUDA GPU; {missing} and will be fetched."
-    reason = f"{missing} and cannot be fetched. With a network, run `python -m segmo weights fetch {PAPER.name}`"
-    return LITE.name, f"lite is used although there is a CUDA GPU, because of the preset paper {reason}."
+    return PAPER.name, "paper is used because there is a CUDA GPU and its weights are here."

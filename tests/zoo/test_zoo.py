@@ -143,6 +143,7 @@ def machine(monkeypatch):
     """Pretend whether there is a GPU, and whether weights are there or can be fetched."""
 
     def pretend(*, gpu: bool, here: bool = False, network: bool = False) -> None:
+        monkeypatch.setattr(store_module, "may_have_cuda", lambda: gpu)
         monkeypatch.setattr(store_module, "has_cuda", lambda: gpu)
         monkeypatch.setattr(download, "state", lambda weights: "ready" if here else "missing")
         monkeypatch.setattr(download, "can_fetch", lambda: network)
@@ -163,6 +164,18 @@ def test_the_default_is_paper_where_it_can_run_and_the_reason_is_told(machine, t
     machine(**there)
     chosen, reason = default_preset()
     assert chosen == name and re.search(told, reason) and reason.endswith(".")
+
+
+def test_a_driver_without_a_gpu_that_torch_can_use_is_not_enough(machine, monkeypatch):
+    machine(gpu=True, here=True)
+    monkeypatch.setattr(store_module, "has_cuda", lambda: False)
+    assert default_preset() == ("lite", "lite is used because no CUDA GPU was found.")
+
+
+def test_torch_is_not_imported_to_find_that_the_weights_cannot_be_had(machine, monkeypatch):
+    machine(gpu=True)
+    monkeypatch.setattr(store_module, "has_cuda", lambda: pytest.fail("asked torch"))
+    assert default_preset()[0] == "lite"
 
 
 def test_without_wanting_the_gpu_the_default_is_lite(machine):
