@@ -89,7 +89,7 @@ def tiny_sam2(seed: int = 0) -> Any:
         memory_fuser_embed_dim=128,
         mask_downsampler_embed_dim=128,
     )
-    return _spread(Sam2VideoModel(config))
+    return spread(Sam2VideoModel(config))
 
 
 EDGETAM_ENCODER = {
@@ -124,7 +124,7 @@ def tiny_edgetam(seed: int = 0) -> Any:
         "perceiver_resampler_num_latents": 16,
         "perceiver_resampler_num_latents_2d": 16,
     }
-    model = _spread(EdgeTamVideo(EdgeTamConfig.from_dict(config)))
+    model = spread(EdgeTamVideo(EdgeTamConfig.from_dict(config)))
     return with_norms(model, model.vision_encoder, torch.randn(4, 3, 64, 64))
 
 
@@ -181,7 +181,7 @@ def _segmenter() -> dict[str, Any]:
     }
 
 
-def _spread(model: Any) -> Any:
+def spread(model: Any) -> Any:
     """Weights large enough for masks that depend on the image, and an object that is always there."""
     with torch.no_grad():
         for value in model.state_dict().values():

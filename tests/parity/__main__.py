@@ -12,9 +12,10 @@ from .packs import run
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.parity", description="Check every pack of reference data below a directory.")
     parser.add_argument("directory", type=Path, help="a directory with packs, at any depth")
-    directory = parser.parse_args().directory
+    parser.add_argument("--device", default="cpu", help="where the networks compute, in float32 throughout: cpu (the default), cuda, mps")
+    options = parser.parse_args()
     try:
-        return 0 if run(directory, lambda line: sys.stdout.write(line + "\n")) else 1
+        return 0 if run(options.directory, lambda line: sys.stdout.write(line + "\n"), options.device) else 1
     except FileNotFoundError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Check:
 
 
 def compare(case: str, ours: Any, expected: Any, tolerance: float, note: str = "") -> Check:
-    """The largest difference between two arrays of one shape; infinite where the shapes differ."""
+    """The largest difference between two arrays of one shape, or tensors on any device; infinite where the shapes differ."""
+    ours = ours.cpu() if isinstance(ours, torch.Tensor) else ours
     a, b = np.asarray(ours, np.float64), np.asarray(expected, np.float64)
     deviation = float(np.abs(a - b).max(initial=0)) if a.shape == b.shape else float("inf")
     return Check(case, deviation, tolerance, note or ("" if a.shape == b.shape else f"shape {a.shape} instead of {b.shape}"))
@@ -54,6 +57,17 @@ def random_entry(name: str, shape: list[int], seed: int) -> np.ndarray:
     if len(shape) == 0:
         return np.float32(0.02) * values
     return 1 + np.float32(0.1) * values if name.endswith("weight") else np.float32(0.1) * values
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Within it, GPUs convolve float32 in float32; torch would let them round to ten bits."""
+    allowed, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def random_weights(manifest: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 
 from segmo.networks.dino import DinoKeys, base_model, from_hub_names, prepare_images
 
-from .common import Check, compare, count, random_weights, read_json
+from .common import Check, compare, count, exact, random_weights, read_json
 
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 4e-3
@@ -18,21 +18,21 @@ GAIN = 400.0
 STRIDES = (7, 14)
 
 
-def check(folder: Path) -> Iterator[Check]:
+def check(folder: Path, device: str = "cpu") -> Iterator[Check]:
     arrays = dict(np.load(folder / "dinov2.npz"))
     weights = {name: torch.from_numpy(value) for name, value in random_weights(folder / "manifest.json").items()}
     if (folder / "hub_to_hf.json").exists():
         yield _check_names(weights, read_json(folder / "hub_to_hf.json")["entries"])
-    model = base_model().eval()
-    images = prepare_images(torch.from_numpy(arrays["image"])[None])
+    model = base_model().eval().to(device)
+    images = prepare_images(torch.from_numpy(arrays["image"])[None].to(device))
     for variant in ("rule", "pos_gain"):
         changed = {**weights, "pos_embed": weights["pos_embed"] * GAIN} if variant == "pos_gain" else weights
         model.load_state_dict(from_hub_names(changed))
         for stride in STRIDES:
             network = DinoKeys(model, stride)
             name = f"stride{stride}_{variant}"
-            with torch.inference_mode():
-                keys = network(images)[0].numpy()
+            with exact():
+                keys = network(images)[0].cpu().numpy()
                 table = network.position_table(*keys.shape[:2])[0, :, :32]
             yield compare(f"keys {name}", keys, arrays[f"keys_{name}"], HALF_TOLERANCE)
             probes = f"keys_stride{stride}_probe_{variant}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .common import Check
@@ -18,6 +19,8 @@ PACKS = {
     "metrics": "*_per_frame.csv",
 }
 """Kind of pack, and the file by which a folder is known to hold one. A pack of timings holds nothing to compare."""
+NETWORKS = ("moseg", "tapir", "dinov2")
+"""Those of networks, which can compute on any device."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,18 @@ def find_packs(directory: Path) -> list[Pack]:
     return sorted(found, key=lambda pack: (pack.folder, pack.kind))
 
 
-def checker(kind: str) -> Callable[[Path], Iterator[Check]] | None:
-    """The function that checks a kind of pack, or None where what it would check does not exist yet."""
+def checker(kind: str, device: str = "cpu") -> Callable[[Path], Iterator[Check]] | None:
+    """The function that checks a kind of pack on a device, or None where what it would check does not exist yet."""
     try:
-        return importlib.import_module(f".{kind}", __package__).check
+        check = importlib.import_module(f".{kind}", __package__).check
+        return partial(check, device=device) if kind in NETWORKS else check
     except ModuleNotFoundError as error:
         if error.name and (error.name.startswith("segmo.") or error.name == f"{__package__}.{kind}"):
             return None
         raise
 
 
-def run(directory: Path, say: Callable[[str], None]) -> bool:
+def run(directory: Path, say: Callable[[str], None], device: str = "cpu") -> bool:
     """Check every pack below a directory, a line each pack and case, and return whether all that could be checked agree.
 
     Raises:
@@ -56,7 +60,7 @@ def run(directory: Path, say: Callable[[str], None]) -> bool:
     exceeded = missing = total = 0
     for pack in packs:
         where = str(pack.folder.relative_to(directory)) if pack.folder != directory else pack.kind
-        check = checker(pack.kind)
+        check = checker(pack.kind, device)
         if check is None:
             missing += 1
             say(f"{where}: not implemented")

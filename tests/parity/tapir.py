@@ -11,18 +11,19 @@ import torch
 from segmo.networks.tapir import Estimate, Tapir
 from segmo.types import finish
 
-from .common import Check, compare, random_weights
+from .common import Check, compare, exact, random_weights
 
 TOLERANCE = 5e-4
 
 
-def check(folder: Path) -> Iterator[Check]:
+def check(folder: Path, device: str = "cpu") -> Iterator[Check]:
     arrays = dict(np.load(folder / "tapir.npz"))
     network = Tapir().eval()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in random_weights(folder / "manifest.json").items()})
+    network.to(device)
     frames = torch.from_numpy(arrays["frames"])
-    queries = torch.from_numpy(arrays["queries_tyx"])[:, [0, 2, 1]]
-    with torch.inference_mode():
+    queries = torch.from_numpy(arrays["queries_tyx"])[:, [0, 2, 1]].to(device)
+    with exact():
         features = network.features(frames)
         low, high = network.descriptors_of(frames, features, queries)
         *rough, result = network.estimates(features, low, high, queries)
@@ -37,6 +38,7 @@ def check(folder: Path) -> Iterator[Check]:
     for name, values in zip(names, result, strict=True):
         yield compare(name, values.transpose(0, 1), arrays[name], TOLERANCE)
     network.features = lambda *_: features  # they are checked above, and take most of the time
-    chunked: Estimate = finish(network.track(frames, queries, memory_bytes=5 << 20))
+    with exact():
+        chunked: Estimate = finish(network.track(frames, queries, memory_bytes=5 << 20))
     for name, values in zip(names, chunked, strict=True):
         yield compare(f"in chunks {name}", values.transpose(0, 1), arrays[name], TOLERANCE)
