@@ -181,12 +181,19 @@ def _segmenter() -> dict[str, Any]:
     }
 
 
-def spread(model: Any) -> Any:
-    """Weights large enough for masks that depend on the image, and an object that is always there."""
+def keep_variance(model: Any) -> Any:
+    """Weights large enough for outputs that depend on the image: each layer's values vary as much as those it was given."""
     with torch.no_grad():
         for value in model.state_dict().values():
             if value.dim() > 1:
                 value.normal_(std=value[0].numel() ** -0.5)
+    return model
+
+
+def spread(model: Any) -> Any:
+    """A segmenter with such weights, and an object that is always there."""
+    keep_variance(model)
+    with torch.no_grad():
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(5)
         model.shared_image_embedding.positional_embedding.copy_(model.prompt_encoder.shared_embedding.positional_embedding)
     return model.eval()

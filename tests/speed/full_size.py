@@ -24,7 +24,7 @@ from segmo.zoo.paper_features import Dinov2
 from segmo.zoo.paper_motion import PaperMotion
 from segmo.zoo.paper_tracks import BootsTapir
 from segmo.zoo.sam2_masks import Sam2Masks
-from tests.paper_models import spread
+from tests.paper_models import keep_variance, spread
 
 HW = (480, 854)
 BOXES = ((60, 80), (200, 360), (300, 620))
@@ -59,7 +59,7 @@ def depth_model(device: str) -> DepthAnything:
         backbone_config=backbone, reassemble_hidden_size=1024, neck_hidden_sizes=[256, 512, 1024, 1024], fusion_hidden_size=256
     )
     torch.manual_seed(0)
-    model = DepthAnythingForDepthEstimation(large)
+    model = keep_variance(DepthAnythingForDepthEstimation(large))
     torch.nn.init.constant_(model.head.conv3.bias, 1.0)  # so that the last ReLU does not flatten it all
     return DepthAnything(DepthNetwork(model).eval(), device)
 
