@@ -25,6 +25,7 @@ POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
 TOUCH_PX = 2  # map pixels within which two components touch
+PART_SHARE, PART_SHOWN = 0.15, 0.5  # of the area, and of the frames, of what it always touches, up to which something is a part of it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
@@ -127,22 +128,22 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
 
 def touching(components: Labels) -> Indices:
     """(2, P) pairs of components of (T, h, w) ids that come within TOUCH_PX pixels of each other in a frame, each in both orders."""
+    return np.unique(np.concatenate(list(parallel_map(_meetings, components)), axis=1), axis=1)
+
+
+def _meetings(frame: Labels) -> Indices:
+    """(2, P) pairs of ids in one (h, w) frame, as `touching` gives them."""
     reach = range(2 * TOUCH_PX + 1)
-    count = int(components.max(initial=0)) + 1
-
-    def of_frame(frame: Labels) -> Indices:
-        ids = frame.astype(np.float32)
-        kernel = np.ones((len(reach), len(reach)), np.uint8)
-        highest = cv2.dilate(ids, kernel)
-        lowest = cv2.erode(np.where(frame > 0, ids, np.float32(np.inf)), kernel)
-        y, x = np.nonzero((frame > 0) & (highest > lowest))  # few: there alone it is looked which ones meet
-        padded = np.pad(frame, TOUCH_PX)
-        around = np.stack([padded[y + down, x + right] for down in reach for right in reach])
-        meet = (around > 0) & (around != frame[y, x])
-        return np.unique((frame[y, x].astype(np.int64) * count + around)[meet])
-
-    pairs = np.unique(np.concatenate(list(parallel_map(of_frame, components))))
-    return np.stack(np.divmod(pairs, count))
+    ids = frame.astype(np.float32)
+    kernel = np.ones((len(reach), len(reach)), np.uint8)
+    highest = cv2.dilate(ids, kernel)
+    lowest = cv2.erode(np.where(frame > 0, ids, np.float32(np.inf)), kernel)
+    y, x = np.nonzero((frame > 0) & (highest > lowest))  # few: there alone it is looked which ones meet
+    padded = np.pad(frame, TOUCH_PX)
+    around = np.stack([padded[y + down, x + right] for down in reach for right in reach])
+    meet = (around > 0) & (around != frame[y, x])
+    count = int(ids.max(initial=0)) + 1
+    return np.stack(np.divmod(np.unique((frame[y, x].astype(np.int64) * count + around)[meet]), count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,4 +289,27 @@ def find_objects(
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
     company = group_points(on, positions, start, count, touching(components))
-    return paint(components, rejoin(company, positions, on, lab), positions, on, lab)
+    return join_parts(paint(components, rejoin(company, positions, on, lab), positions, on, lab))
+
+
+def join_parts(painted: Labels) -> Labels:
+    """(T, h, w) objects, those that are parts of others joined to them.
+
+    A foot that a seam cuts off is small, shows for a while and never away from its leg. A ball or a rider shows as long as whom it is with.
+    """
+    count = int(painted.max(initial=0)) + 1
+    area = np.stack([np.bincount(frame.ravel(), minlength=count) for frame in painted])
+    meet = np.zeros((len(painted), count, count), np.bool_)
+    for pairs, here in zip(meet, parallel_map(_meetings, painted), strict=True):
+        pairs[tuple(here)] = True
+    owner = np.arange(count, dtype=np.int32)
+    for part in 1 + area[:, 1:].sum(axis=0).argsort(kind="stable"):
+        shown = area[:, part] > 0
+        beside = meet[shown, part].all(axis=0) & shown.any()
+        small = area[shown, part].sum() <= PART_SHARE * area[shown].sum(axis=0)
+        whole = np.flatnonzero(beside & small & (shown.sum() < PART_SHOWN * (area > 0).sum(axis=0)))
+        if len(whole):
+            largest = whole[area[:, whole].sum(axis=0).argmax()]
+            owner[owner == part] = largest
+            area[:, largest] += area[:, part]
+    return owner[painted]

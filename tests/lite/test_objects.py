@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmo.lite.flow import GAPS
-from segmo.lite.objects import connected_components, find_objects, seed_points
+from segmo.lite.objects import connected_components, find_objects, join_parts, seed_points
 from segmo.settings import MaskSettings
 from segmo.zoo.lite_models import worth_keeping
 
@@ -219,3 +219,36 @@ def test_the_smallest_must_be_seen_for_a_quarter_of_the_clip_and_what_is_larger_
     labels[:10, 50:52, 50:52] = 4  # a crumb for a quarter of the clip
     assert worth_keeping(labels, settings) == [1, 3, 4]
     assert worth_keeping(labels[:12], settings) == [1, 3, 4, 2]  # six frames of twelve are enough
+
+
+def painted(boxes: dict[int, tuple[range, Box]]) -> np.ndarray:
+    """Objects that stand still in some frames of a clip."""
+    objects = np.zeros((FRAMES, *HW), np.int32)
+    for number, (frames, (x, y, width, height)) in boxes.items():
+        objects[frames.start : frames.stop, y : y + height, x : x + width] = number
+    return objects
+
+
+BODY = (range(FRAMES), (10, 10, 20, 20))
+
+
+@pytest.mark.parametrize(
+    ("frames", "box", "left"),
+    [
+        (range(5, 20), (15, 30, 6, 6), [1]),  # a foot, seen for a while and never away from its leg
+        (range(5, 30), (15, 30, 6, 6), [1, 2]),  # a rider, who is nearly always there
+        (range(5, 20), (12, 30, 12, 12), [1, 2]),  # as large as a third of what it touches
+        (range(5, 20), (15, 36, 6, 6), [1, 2]),  # beside it, but apart
+    ],
+)
+def test_what_is_small_and_shows_for_a_while_on_another_object_is_a_part_of_it(frames: range, box: Box, left: list[int]) -> None:
+    objects = painted({1: BODY, 2: (frames, box)})
+    joined = join_parts(objects)
+    assert np.unique(joined[joined > 0]).tolist() == left
+    assert np.array_equal(joined > 0, objects > 0)
+
+
+def test_a_part_of_a_part_belongs_to_the_whole() -> None:
+    objects = painted({1: BODY, 2: (range(19), (15, 30, 7, 7)), 3: (range(8), (16, 37, 2, 2))})
+    assert np.array_equal(join_parts(objects), objects > 0)
+    assert not join_parts(np.zeros_like(objects)).any()
