@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
+import scipy
 
 from segmo.parallel import parallel_map
 
@@ -217,11 +216,18 @@ def _split_by_company(members: Indices, on: Labels, positions: Field) -> list[In
     drift = np.minimum(_seen_spread(offset, both), _seen_spread(turned, both))
     apart = np.minimum(drift / (2 * DRIFT_LIMIT * size), 1)
     distance = np.where(frames >= FEWEST_FRAMES, np.maximum(1 - same / np.maximum(frames, 1), apart), 0.5)
-    groups = fcluster(linkage(distance, "average"), 0.5, criterion="distance")
+    groups = _clusters(distance, 0.5, "distance")
     drift[frames < FEWEST_FRAMES] = np.nan
-    between = squareform(drift, checks=False)
+    between = scipy.spatial.distance.squareform(drift, checks=False)
     parts = [part for g in np.unique(groups) for part in _firm_parts(np.flatnonzero(groups == g), between)]
     return [members[part] for part in parts if len(part) >= FEWEST_POINTS] or [members]
+
+
+def _clusters(distance: Field, limit: float, criterion: str) -> Labels:
+    """(N,) cluster of each point by average linkage, from the distances of all pairs; `limit` and `criterion` as scipy takes them."""
+    hierarchy = scipy.cluster.hierarchy
+    clusters: Labels = hierarchy.fcluster(hierarchy.linkage(distance, "average"), limit, criterion=criterion)
+    return clusters
 
 
 def _firm_parts(points: Indices, drift: Field) -> list[Indices]:
@@ -236,7 +242,7 @@ def _firm_parts(points: Indices, drift: Field) -> list[Indices]:
     among, points_known = among[np.ix_(known, known)], points[known]
     distance = np.where(np.isnan(among), np.nanmedian(among), among)
     np.fill_diagonal(distance, 0)
-    halves = fcluster(linkage(squareform(distance, checks=False), "average"), 2, criterion="maxclust") == 1
+    halves = _clusters(scipy.spatial.distance.squareform(distance, checks=False), 2, "maxclust") == 1
     if halves.all():  # all are equally far apart
         return [points]
     if min(halves.sum(), (~halves).sum()) < FEWEST_POINTS:  # stray points

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
+import scipy
 
 from segmo.geometry import rescale_points
 from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels, group_points
@@ -256,7 +256,7 @@ def _nearest_owner(region: npt.NDArray[np.bool_], lab: npt.NDArray[np.uint8], pl
     y, x = np.nonzero(region)
     row = np.clip(np.rint(places[:, 1]).astype(int), 0, lab.shape[0] - 1)
     column = np.clip(np.rint(places[:, 0]).astype(int), 0, lab.shape[1] - 1)
-    tree = cKDTree(np.column_stack([places, COLOUR_PX * lab[row, column].astype(np.float32)]))
+    tree = scipy.spatial.cKDTree(np.column_stack([places, COLOUR_PX * lab[row, column].astype(np.float32)]))
     _, nearest = tree.query(np.column_stack([x, y, COLOUR_PX * lab[y, x].astype(np.float32)]), k=min(5, len(places)))
     return claims[np.stack([(owner[nearest] == claim).sum(axis=-1) for claim in claims]).argmax(axis=0)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import label
+import scipy
 
 from segmo.geometry import resize_image
 from segmo.lite.cues import Field, logit, sigmoid
@@ -159,7 +159,7 @@ def by_root_of_size(inside: Field) -> Field:
 
     Else the colours of a small object would count as rare, since next to no pixel inside has them.
     """
-    regions, count = label(inside > 0)
+    regions, count = scipy.ndimage.label(inside > 0)
     if count < 2:
         return inside
     mass = np.bincount(regions.ravel(), inside.ravel(), count + 1)

@@ -16,8 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
-from scipy.special import expit
+import scipy
 
 from segmo.geometry import lengths
 from segmo.lite.belief import log_odds
@@ -121,14 +120,14 @@ def verify_regions(probability: Field, opinion: Field, against: Field, tests: li
     regions, count = _regions(probability > 0.5, against)
     if not count or not any(tests):
         return probability, float(count > 0)
-    opposed = ndimage.mean(against, regions, np.arange(count + 1)) if against.any() else np.zeros(count + 1)
+    opposed = scipy.ndimage.mean(against, regions, np.arange(count + 1)) if against.any() else np.zeros(count + 1)
     weight, best, roadside = np.ones(count + 1, np.float32), -np.inf, ROADSIDE if against.any() else 0.0
     for region in measure_regions(regions, probability, opinion, tests):
         odds = log_odds(region.measures) + AGAINST_WEIGHT * opposed[region.label] - roadside
-        weight[region.label] = min(1.0, 2.0 * expit(odds))  # what is about as likely to move as not keeps what it has
+        weight[region.label] = min(1.0, 2.0 * scipy.special.expit(odds))  # what is about as likely to move as not keeps what it has
         if region.share >= SMALLEST_SHARE:
             best = max(best, odds - BEST_OF_MANY)
-    return (probability * weight[regions]).astype(np.float32), float(expit(best))
+    return (probability * weight[regions]).astype(np.float32), float(scipy.special.expit(best))
 
 
 def _regions(inside: npt.NDArray[np.bool_], against: Field) -> tuple[npt.NDArray[np.int32], int]:
@@ -137,11 +136,11 @@ def _regions(inside: npt.NDArray[np.bool_], against: Field) -> tuple[npt.NDArray
     Else the lamp post that a car passes would be as sure to move as the car.
     """
     if not against.any():
-        regions, count = ndimage.label(inside)
+        regions, count = scipy.ndimage.label(inside)
         return regions, count
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * AGAINST_PX + 1, 2 * AGAINST_PX + 1))
     near = np.stack([cv2.dilate((frame > 0.5).astype(np.uint8), around) for frame in against]) > 0
-    (first, count), (second, more) = ndimage.label(inside & near), ndimage.label(inside & ~near)
+    (first, count), (second, more) = scipy.ndimage.label(inside & near), scipy.ndimage.label(inside & ~near)
     return np.where(second > 0, second + count, first).astype(np.int32), count + more
 
 
@@ -165,7 +164,7 @@ def measure_regions(
     measured |= {"opinion": opinion[tested], "probability": probability[tested]}
     spread = np.array([test.spread for test in tests if test is not None])
     inside = regions[tested]
-    for label, box in enumerate(ndimage.find_objects(inside), start=1):
+    for label, box in enumerate(scipy.ndimage.find_objects(inside), start=1):
         if box is None:
             continue
         chosen = inside[box] == label

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -71,6 +73,12 @@ def _known_motion(fields: FlowFields) -> list[dict[int, parallax.EgoMotion]]:
     return once(fields, "motion", lambda: [{} for _ in range(fields.flow.shape[1])])
 
 
+def _import_ahead() -> None:
+    """Import what later stages first need of scipy: a second of Python, while flow keeps the other cores busy outside of it."""
+    for module in ("scipy.ndimage", "scipy.cluster.hierarchy"):
+        importlib.import_module(module)
+
+
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
@@ -78,6 +86,7 @@ class LiteFlow:
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
+        Thread(target=_import_ahead, daemon=True).start()
         found = yield from dense_flow(_grey(clip))
         return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw)
 
