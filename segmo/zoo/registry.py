@@ -201,8 +201,8 @@ MODELS = (
         4 * _GB,
     ),
     _lite("tracks", "LiteTracks", "optical flow chained over time"),
-    ModelSpec("tracks", "bootstapir", "segmo.zoo.paper_tracks:BootsTapir", "Apache-2.0", "arXiv:2402.00847", _BOOTSTAPIR, 5 * _GB),
-    ModelSpec("tracks", "tapir", "segmo.zoo.paper_tracks:Tapir", "Apache-2.0", "arXiv:2306.08637", _TAPIR, 5 * _GB),
+    ModelSpec("tracks", "bootstapir", "segmo.zoo.paper_tracks:BootsTapir", "Apache-2.0", "arXiv:2402.00847", _BOOTSTAPIR, 6 * _GB),
+    ModelSpec("tracks", "tapir", "segmo.zoo.paper_tracks:Tapir", "Apache-2.0", "arXiv:2306.08637", _TAPIR, 6 * _GB),
     ModelSpec("tracks", "cotracker3", "segmo.zoo.paper_tracks:CoTracker", "CC-BY-NC-4.0", "arXiv:2410.11831", _COTRACKER, 6 * _GB),
     ModelSpec(
         "tracks",
