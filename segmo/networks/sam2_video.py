@@ -257,12 +257,12 @@ def _decide(
     sized = zip([*levels[:-1], seen.transpose(0, 1)], network.backbone_feature_sizes, strict=True)
     maps = [level.permute(1, 2, 0).reshape(count, -1, *size) for level, size in sized]
     found = network._single_frame_forward(image_embeddings=maps, multimask_output=network._use_multimask(False, None))
-    masks, pointers, scores = _own(found.pred_masks), _own(found.object_pointer), found.object_score_logits
-    each = [slice(index, index + 1) for index in range(count)]
+    masks, large, pointers = (_own(values) for values in (found.pred_masks, found.high_res_masks, found.object_pointer))
+    scores, each = found.object_score_logits, [slice(index, index + 1) for index in range(count)]
     if isinstance(network, EdgeTamVideo):  # its resampler takes one at a time
-        remembered = [network._encode_new_memory(features[-1], _own(found.high_res_masks)[one], scores[one], False) for one in each]
+        remembered = [network._encode_new_memory(features[-1], large[one], scores[one], False) for one in each]
     else:
-        memory, places = network._encode_new_memory(levels[-1], _own(found.high_res_masks), scores, False)
+        memory, places = network._encode_new_memory(levels[-1], large, scores, False)
         remembered = [(memory[:, one], places[:, one]) for one in each]
     for one, session, (memory, places) in zip(each, sessions, remembered, strict=True):
         output = {"pred_masks": masks[one], "object_pointer": pointers[one], "object_score_logits": scores[one]}
