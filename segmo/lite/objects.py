@@ -310,6 +310,6 @@ def join_parts(painted: Labels) -> Labels:
         whole = np.flatnonzero(beside & small & (shown.sum() < PART_SHOWN * (area > 0).sum(axis=0)))
         if len(whole):
             largest = whole[area[:, whole].sum(axis=0).argmax()]
-            owner[owner == part] = largest
+            owner[owner == part] = owner[largest]
             area[:, largest] += area[:, part]
     return owner[painted]
