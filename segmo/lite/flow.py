@@ -17,7 +17,7 @@ from segmo.types import Steps
 
 GAPS = (-4, -1, 1, 4)
 GRID_SIDE = 448  # longer side of the flow grid in pixels: twice that gains 3 points of J and costs three times the time
-DESCENT_STEPS, REFINEMENT_STEPS = 16, 3  # the preset has 25 and 5, which move flow by 0.02 pixels and cost a fifth more time
+DESCENT_STEPS = 16  # the preset has 25, which move flow by 0.02 pixels
 LARGEST_FLOW = 2000.0  # float16 keeps a quarter of a pixel up to here, and no real displacement on this grid is longer
 
 Image = npt.NDArray[np.uint8]
@@ -43,6 +43,32 @@ def grey_grid(pictures: Image) -> Image:
     return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
 
 
+@dataclass(frozen=True)
+class Search:
+    """How closely one gap is searched; patches are 8 pixels wide."""
+
+    halvings: int
+    """How often the grid is halved for the finest search: 0 searches on the grid itself, for four times the time of 1."""
+    stride: int
+    """Pixels from one patch to the next."""
+    refinements: int
+    """Variational refinements of what the patches say."""
+
+    def create(self) -> cv2.DISOpticalFlow:
+        """A search by one thread at a time: it keeps buffers."""
+        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        dis.setFinestScale(self.halvings)
+        dis.setPatchStride(self.stride)
+        dis.setVariationalRefinementIterations(self.refinements)
+        dis.setGradientDescentIterations(DESCENT_STEPS)
+        return dis
+
+
+# Flow to the next frame stands in, four times as long, for long flow that fails, so that its errors count most. The wider stride pays for
+# the finer grid: half the error for half as much time again. Over four frames the finer grid finds no more movers.
+NEXT, FAR = Search(halvings=0, stride=5, refinements=1), Search(halvings=1, stride=3, refinements=3)
+
+
 @dataclass(frozen=True, eq=False)
 class DenseFlow:
     """Flow of T frames towards each gap."""
@@ -57,7 +83,7 @@ class DenseFlow:
 
 def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseFlow]:
     """Flow of every frame of (T, h, w) grey images, or of the wanted ones alone, towards its neighbours at `GAPS`."""
-    local = threading.local()  # a DIS object keeps buffers, so each thread needs its own
+    local = threading.local()
     height, width = grey.shape[1:]
     grid = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
     frames = range(len(grey)) if wanted is None else wanted
@@ -66,15 +92,13 @@ def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseF
     valid = np.zeros((len(GAPS), len(frames)), np.bool_)
 
     def one_frame(i: int) -> None:
-        if not hasattr(local, "dis"):
-            local.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-            local.dis.setGradientDescentIterations(DESCENT_STEPS)
-            local.dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
+        if not hasattr(local, "searches"):
+            local.searches = {search: search.create() for search in (NEXT, FAR)}
         t = frames[i]
         for g, gap in enumerate(GAPS):
             if not 0 <= t + gap < len(grey):
                 continue
-            field = local.dis.calc(grey[t], grey[t + gap], None)
+            field = local.searches[NEXT if abs(gap) == 1 else FAR].calc(grey[t], grey[t + gap], None)
             cv2.patchNaNs(field, 0.0)
             np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
             target = grid + field

@@ -50,7 +50,11 @@ class Server:
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").glob("*/children"))
+    except OSError:  # the process has just ended
+        return
+    for children in threads:
         try:
             found = children.read_text().split()
         except OSError:  # that thread has just ended

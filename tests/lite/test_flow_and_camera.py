@@ -34,6 +34,16 @@ def test_flow_of_a_pan_is_the_pan_at_every_gap() -> None:
         assert np.abs(inner[..., 1]).mean() < 0.15
 
 
+@pytest.mark.parametrize(("step", "seed"), [(2, 1), (2, 11), (3, 1), (3, 11)])
+def test_flow_to_the_next_frame_follows_what_is_as_narrow_as_a_leg(step: int, seed: int) -> None:
+    background, leg = textured((120, 160), seed), textured((120, 12), seed + 1)
+    frames = np.stack([background] * 3)
+    for t, frame in enumerate(frames):
+        frame[:, 60 + step * t : 72 + step * t] = leg
+    flow = finish(dense_flow(frames)).flow[GAPS.index(1), 1, 20:-20, 60 + step : 72 + step].astype(np.float32)
+    assert np.abs(flow[..., 0] - step).mean() < 0.3
+
+
 def test_flow_says_where_it_leaves_the_picture() -> None:
     error = finish(dense_flow(panning())).error[GAPS.index(4), 0]
     gone, inside = error[:, :6], error[:, 20:-20]  # 8 pixels to the left: the left edge has gone
