@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.geometry import lengths
-from segmo.lite.flow import GAPS, LARGEST_FLOW
+from segmo.lite.flow import LARGEST_FLOW
 
 SAMPLE_STEP = 6  # one flow vector in 6 x 6 is plenty for 8 unknowns and keeps a fit near a millisecond
 INLIER_PX = 1.0
@@ -50,20 +49,3 @@ def homography_flow(matrix: npt.NDArray[np.float64], hw: tuple[int, int], cell: 
     scale = 1 / np.where(np.abs(scale) < 1e-6, np.float32(1e-6), scale)
     moved = np.dstack([(m[0, 0] * x + m[0, 1] * y + m[0, 2]) * scale - x, (m[1, 0] * x + m[1, 1] * y + m[1, 2]) * scale - y])
     return np.clip(moved, -LARGEST_FLOW, LARGEST_FLOW, out=moved)
-
-
-def trusted_flow(flow: npt.NDArray[np.float16], gap: int) -> Field:
-    """Flow of one frame towards `gap` as float32, from its (G, h, w, 2) fields of all gaps.
-
-    Over four frames fast motion outruns the search of the flow. Where the long field contradicts four times the short one over much
-    of the picture, the latter is used instead.
-    """
-    field, step = flow[GAPS.index(gap)], flow[GAPS.index(gap // abs(gap))]
-    if abs(gap) > 1:
-        few, extrapolated = (some[::SAMPLE_STEP, ::SAMPLE_STEP].astype(np.float32) for some in (field, step))
-        extrapolated *= abs(gap)
-        difference = lengths(few - extrapolated)
-        length = lengths(extrapolated)
-        if np.median(difference) > 0.35 * np.median(length) + 4 or (difference > 0.5 * length + 8).mean() > 0.35:
-            return abs(gap) * step.astype(np.float32)
-    return field.astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from segmo.parallel import parallel_map
 from segmo.types import Steps
 
 GAPS = (-4, -1, 1, 4)
-GRID_SIDE = 448  # longer side of the flow grid in pixels; the networks are trained on it, and twice that takes twice the time
-DESCENT_STEPS = 16  # the preset has 25, which move flow by 0.02 pixels
+GRID_SIDE = 448  # longer side of the flow grid in pixels: twice that gains 3 points of J and costs three times the time
+DESCENT_STEPS, REFINEMENT_STEPS, PATCH_STRIDE = 16, 1, 5  # instead of the preset's 25, 5 and 3
 LARGEST_FLOW = 2000.0  # float16 keeps a quarter of a pixel up to here, and no real displacement on this grid is longer
 
 Image = npt.NDArray[np.uint8]
@@ -43,32 +44,6 @@ def grey_grid(pictures: Image) -> Image:
     return np.stack([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures])
 
 
-@dataclass(frozen=True)
-class Search:
-    """How closely one gap is searched; patches are 8 pixels wide."""
-
-    halvings: int
-    """How often the grid is halved for the finest search: 0 searches on the grid itself, for four times the time of 1."""
-    stride: int
-    """Pixels from one patch to the next."""
-    refinements: int
-    """Variational refinements of what the patches say."""
-
-    def create(self) -> cv2.DISOpticalFlow:
-        """A search by one thread at a time: it keeps buffers."""
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setFinestScale(self.halvings)
-        dis.setPatchStride(self.stride)
-        dis.setVariationalRefinementIterations(self.refinements)
-        dis.setGradientDescentIterations(DESCENT_STEPS)
-        return dis
-
-
-# Flow to the next frame stands in, four times as long, for long flow that fails, so that its errors count most: half of them for 1.8 times
-# the time, since the wider stride pays for most of the finer grid. Over four frames that gains next to nothing.
-NEXT, FAR = Search(halvings=0, stride=5, refinements=1), Search(halvings=1, stride=3, refinements=3)
-
-
 @dataclass(frozen=True, eq=False)
 class DenseFlow:
     """Flow of T frames towards each gap."""
@@ -82,31 +57,86 @@ class DenseFlow:
 
 
 def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseFlow]:
-    """Flow of every frame of (T, h, w) grey images, or of the wanted ones alone, towards its neighbours at `GAPS`."""
-    local = threading.local()
-    height, width = grey.shape[1:]
-    grid = np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+    """Flow of every frame of (T, h, w) grey images, or of the wanted ones alone, towards its neighbours at `GAPS`.
+
+    The next frame on either side is searched for; those farther away are reached by steps, each from where the last one led. Over four
+    frames a search of its own loses every second mover, for twice the time.
+    """
     frames = range(len(grey)) if wanted is None else wanted
-    flow = np.zeros((len(GAPS), len(frames), height, width, 2), np.float16)
-    error = np.zeros((len(GAPS), len(frames), height, width), np.uint8)
-    valid = np.zeros((len(GAPS), len(frames)), np.bool_)
+    height, width = grey.shape[1:]
+    flow = np.zeros((len(GAPS), len(grey), height, width, 2), np.float16)
+    steps = np.zeros((2, len(grey), height // 2, width // 2, 2), np.float16)
+    local = threading.local()
 
-    def one_frame(i: int) -> None:
-        if not hasattr(local, "searches"):
-            local.searches = {search: search.create() for search in (NEXT, FAR)}
-        t = frames[i]
+    def search(step: tuple[int, int]) -> None:
+        t, side = step
+        if not hasattr(local, "search"):
+            local.search = _search()
+        field = local.search.calc(grey[t], grey[t + side], None)
+        cv2.patchNaNs(field, 0.0)
+        np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
+        flow[GAPS.index(side), t] = field
+        steps[int(side > 0), t] = cv2.resize(field, (width // 2, height // 2), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+
+    ways = {(t + side * k, side) for t in frames for side in (-1, 1) for k in range(max(GAPS))}
+    needed = sorted((t, side) for t, side in ways if min(t, t + side) >= 0 and max(t, t + side) < len(grey))
+    for done, _ in enumerate(parallel_map(search, needed), start=1):
+        yield 0.8 * done / len(needed)
+    error = np.zeros((len(GAPS), len(grey), height, width), np.uint8)
+    valid = np.zeros((len(GAPS), len(grey)), np.bool_)
+
+    def reach(t: int) -> None:
         for g, gap in enumerate(GAPS):
-            if not 0 <= t + gap < len(grey):
-                continue
-            field = local.searches[NEXT if abs(gap) == 1 else FAR].calc(grey[t], grey[t + gap], None)
-            cv2.patchNaNs(field, 0.0)
-            np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
-            target = grid + field
-            warped = cv2.remap(grey[t + gap], target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            inside = cv2.inRange(target, (-1, -1), (width, height))
-            cv2.max(cv2.absdiff(grey[t], warped), cv2.bitwise_not(inside), dst=error[g, i])
-            flow[g, i], valid[g, i] = field, True
+            if 0 <= t + gap < len(grey):
+                if abs(gap) > 1:
+                    flow[g, t] = chained(steps[int(gap > 0)], t, gap)
+                error[g, t], valid[g, t] = _error(grey[t], grey[t + gap], flow[g, t].astype(np.float32)), True
 
-    for done, _ in enumerate(parallel_map(one_frame, range(len(frames))), start=1):
-        yield done / len(frames)
+    for done, _ in enumerate(parallel_map(reach, frames), start=1):
+        yield 0.8 + 0.2 * done / len(frames)
+    if wanted is not None:
+        chosen = list(wanted)
+        flow, error, valid = flow[:, chosen], error[:, chosen], valid[:, chosen]
     return DenseFlow(flow, error, valid)
+
+
+def _search() -> cv2.DISOpticalFlow:
+    """A search on the grid itself, not on half of it as in the preset, which halves the error; a patch at every fifth pixel is enough.
+
+    It keeps buffers, so that each thread needs its own.
+    """
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)
+    dis.setPatchStride(PATCH_STRIDE)
+    dis.setGradientDescentIterations(DESCENT_STEPS)
+    dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
+    return dis
+
+
+def chained(steps: npt.NDArray[np.float16], t: int, gap: int) -> Field:
+    """Flow (h, w, 2) from frame t over `gap` frames, along (T, h / 2, w / 2, 2) flow towards the next frame on that side.
+
+    On half the grid, which is as good and takes a quarter of the time.
+    """
+    height, width = steps.shape[1:3]
+    grid, side = _grid(height, width), gap // abs(gap)
+    gone = steps[t].astype(np.float32)
+    for step in range(t + side, t + gap, side):
+        gone += cv2.remap(steps[step].astype(np.float32), grid + gone, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(cv2.resize(gone, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR) * np.float32(2), -LARGEST_FLOW, LARGEST_FLOW)
+
+
+def _error(here: Image, there: Image, flow: Field) -> Image:
+    """(h, w) absolute grey difference of an (h, w) image to another warped by (h, w, 2) flow; 255 where that leaves the picture."""
+    height, width = here.shape
+    target = _grid(height, width) + flow
+    warped = cv2.remap(there, target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.inRange(target, (-1, -1), (width, height))
+    answer: Image = cv2.max(cv2.absdiff(here, warped), cv2.bitwise_not(inside))
+    return answer
+
+
+@functools.lru_cache(4)
+def _grid(height: int, width: int) -> npt.NDArray[np.float32]:
+    """(h, w, 2) x and y of each pixel."""
+    return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))

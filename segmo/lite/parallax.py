@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.camera import trusted_flow
 from segmo.lite.flow import GAPS
 from segmo.lite.refinement import guided_filter
 
@@ -230,7 +229,7 @@ def depth_of_frame(
     grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY)
     total, mass = np.zeros(hw, np.float32), np.zeros(hw, np.float32)
     for gap in (gap for gap, exists in zip(GAPS, valid, strict=True) if exists and abs(gap) > 1):
-        field = cv2.resize(trusted_flow(flow, gap), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * (hw[0] / flow.shape[1])
+        field = cv2.resize(flow[GAPS.index(gap)].astype(np.float32), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) * (hw[0] / flow.shape[1])
         ego = estimate_ego_motion(field)
         if found is not None:
             found[gap] = ego

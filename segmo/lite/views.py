@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.camera import Field, fit_homography, homography_flow, trusted_flow
+from segmo.lite.camera import Field, fit_homography, homography_flow
 from segmo.lite.flow import GAPS
 from segmo.lite.parallax import EgoMotion, epipolar_parts, estimate_ego_motion
 
@@ -64,10 +64,7 @@ class FrameViews:
         """The view towards `gap`, stretched to as many `frames` where only a shorter gap is at hand (0: as it is)."""
         frames = frames or abs(gap)
         if (gap, frames) not in self._made:
-            if abs(gap) == frames:
-                field = trusted_flow(self._flow, gap)
-            else:
-                field = self._flow[GAPS.index(gap)].astype(np.float32) * (frames / abs(gap))
+            field = self._flow[GAPS.index(gap)].astype(np.float32) * np.float32(frames / abs(gap))
             camera = homography_flow(fit_homography(field)[0], self.map_hw, cell=2)
             small = cv2.resize(field, (self.map_hw[1], self.map_hw[0]), interpolation=cv2.INTER_AREA)
             view = self._made[gap, frames] = View(small, camera)

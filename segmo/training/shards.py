@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from segmo.types import Steps, finish
 log = logging.getLogger(__name__)
 
 SHARD_SCENES = 50
+LONGEST = max(GAPS)
+TIMES = tuple(float(t) for t in range(-LONGEST, LONGEST + 1))
+"""Of the frames of a scene, of which the middle one is the sample."""
 Array = npt.NDArray[Any]
 
 
@@ -87,12 +90,9 @@ def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
 
 
 def middle_flow(frames: npt.NDArray[np.uint8]) -> DenseFlow:
-    """Flow of the middle one of five (5, H, W, 3) frames at t - 4, t - 1, t, t + 1, t + 4."""
+    """Flow of the middle one of nine (9, H, W, 3) frames."""
     grey = grey_grid(picture_grid(frames, grid_size((frames.shape[1], frames.shape[2]))))
-    clip = np.repeat(grey[2:3], 9, axis=0)
-    for gap, image in zip((-4, -1, 0, 1, 4), grey, strict=True):
-        clip[4 + gap] = image
-    return finish(dense_flow(clip, wanted=(4,)))
+    return finish(dense_flow(grey, wanted=(LONGEST,)))
 
 
 def pick(kinds: tuple[SceneKind, ...], seed: int) -> SceneConfig:
@@ -109,10 +109,10 @@ def make_sample(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
     """Sample `index` of a data set: a record of `record_dtype`."""
     own = sample_seed(seed, index)
     config = pick(kinds, own)
-    scene = render(sample_scene(own, config), config.times)
+    scene = render(sample_scene(own, replace(config, times=TIMES)), TIMES)
     flow = middle_flow(scene.frames)
     inputs = network_input(FrameViews(flow.flow[:, 0], flow.valid[:, 0]), flow.error[:, 0], both_ways=True)
-    ids = scene.moving_labels[2]
+    ids = scene.moving_labels[LONGEST]
     hw = (flow.flow.shape[2], flow.flow.shape[3])
     record, size = np.zeros((), record_dtype(hw)), (hw[1] // 2, hw[0] // 2)
     record["planes"], record["error"] = inputs.planes[:STORED_PLANES], inputs.error

@@ -236,19 +236,13 @@ def test_the_shipped_configuration_is_valid():
     assert read.data.seed != read.data.held_out_seed and read.data.scenes >= 1000
 
 
-def test_the_weights_that_the_shipped_training_starts_from_are_there_and_fit():
-    package = Path(shards.__file__).parents[1]
-    read = read_arguments(package / "training" / "configs" / "lite.yaml")
-    start = package.parent / read.start_from
-    model = FlowTask(dataclasses.replace(read, start_from=start)).new_model()
-    trained = read_tensors(start)[0]
-    assert torch.equal(model.state_dict()["head.bias"], trained["head.bias"].float())
-    assert sum(x.stat().st_size for x in start.parent.glob("*.safetensors")) < 12e6
+def test_what_is_shipped_is_small():
+    assert 0 < sum(x.stat().st_size for x in WEIGHTS.parent.glob("*.safetensors")) < 12e6
 
 
 @pytest.mark.parametrize(("config", "task", "path"), [("lite.yaml", FlowTask, WEIGHTS), ("lite_fusion.yaml", FusionTask, FUSION_WEIGHTS)])
 def test_what_is_shipped_is_what_its_configuration_trains(config, task, path):
     read = read_arguments(Path(shards.__file__).parent / "configs" / config)
-    model = task(dataclasses.replace(read, start_from=None)).new_model()
+    model = task(read).new_model()
     trained = {name: value.shape for name, value in read_tensors(path)[0].items()}
     assert trained == {name: value.shape for name, value in model.state_dict().items() if value.is_floating_point()}
