@@ -82,7 +82,7 @@ def _import_ahead() -> None:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-3"
+    identity = "lite-flow-4"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames."""
@@ -194,7 +194,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-18-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-19-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:

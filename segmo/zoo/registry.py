@@ -92,8 +92,8 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 1417992, "2a1dd257fe3649d520d41f90e215c7496a5db091da23a364c98f98f5e92aabed")
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363576, "9a06d33b1a38d243561eff4f50eb25f1cabeedba7efaa445183c6505ce04be24")
+LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 1417976, "bcda85d3472ae472622d99cb2cb784ab9e300d0b7fd03e054fbf849737f7573b")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363544, "cbd5a27c681f941997515f2d17f27ad4fcec6e5285f9a61b69258bee18d3f02c")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
