@@ -29,6 +29,7 @@ PART_SHARE, PART_SHOWN = 0.15, 0.5  # of the area, and of the frames, of what it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
+NEIGHBOURS, BACKING = 4, 2  # of the points nearest in place and colour so many must have the same owner, else a point has strayed
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
 
 
@@ -239,26 +240,38 @@ def paint(components: Labels, objects: list[Indices], positions: Field, on: Labe
         here = np.flatnonzero((on[:, t] > 0) & (owner > 0))
         for component in np.unique(on[here, t]):
             points = here[on[here, t] == component]
-            owners, votes = np.unique(owner[points], return_counts=True)
-            # A single stray point must not tear a piece out of somebody else's object.
-            claims = owners[votes >= max(2, 0.1 * votes.sum())]
             region = components[t] == component
-            if len(claims) <= 1:
-                painted[t][region] = owners[votes.argmax()]
-                continue
-            points = points[np.isin(owner[points], claims)]
-            painted[t][region] = _nearest_owner(region, lab[t], positions[points, t], owner[points], claims)
+            owners, votes = np.unique(owner[points], return_counts=True)
+            painted[t][region] = owners[votes.argmax()]
+            if len(owners) > 1:
+                _split_region(painted[t], region, lab[t], positions[points, t], owner[points])
     return painted
 
 
-def _nearest_owner(region: npt.NDArray[np.bool_], lab: npt.NDArray[np.uint8], places: Field, owner: Labels, claims: Labels) -> Labels:
-    """Owner of each pixel of a region by vote of the five points nearest in place and colour."""
+def _split_region(painted: Labels, region: npt.NDArray[np.bool_], lab: npt.NDArray[np.uint8], places: Field, owner: Labels) -> None:
+    """Give others their share of an (h, w) region that is painted as its main owner, by the (n, 2) places of points and their owners.
+
+    A ball has few points beside the man who juggles it; but they are in one place. Stray points must not tear a piece out of
+    somebody else's object, nor what only looks like the ball.
+    """
+    row, column = (np.clip(np.rint(places[:, axis]).astype(int), 0, lab.shape[1 - axis] - 1) for axis in (1, 0))
+    looks = np.column_stack([places, COLOUR_PX * lab[row, column].astype(np.float32)])
+    nearest = scipy.spatial.cKDTree(looks).query(looks, k=min(1 + NEIGHBOURS, len(looks)))[1]
+    backed = (owner[nearest] == owner[:, None]).sum(axis=1) > BACKING
+    owners, votes = np.unique(owner[backed], return_counts=True)
+    claims = owners[votes >= FEWEST_POINTS]
+    backed &= np.isin(owner, claims)
+    if len(claims) < 2:
+        return
     y, x = np.nonzero(region)
-    row = np.clip(np.rint(places[:, 1]).astype(int), 0, lab.shape[0] - 1)
-    column = np.clip(np.rint(places[:, 0]).astype(int), 0, lab.shape[1] - 1)
-    tree = scipy.spatial.cKDTree(np.column_stack([places, COLOUR_PX * lab[row, column].astype(np.float32)]))
-    _, nearest = tree.query(np.column_stack([x, y, COLOUR_PX * lab[y, x].astype(np.float32)]), k=min(5, len(places)))
-    return claims[np.stack([(owner[nearest] == claim).sum(axis=-1) for claim in claims]).argmax(axis=0)]
+    main = painted[y[0], x[0]]
+    pixels = np.column_stack([x, y, COLOUR_PX * lab[y, x].astype(np.float32)])
+    nearest = scipy.spatial.cKDTree(looks[backed]).query(pixels, k=1 + NEIGHBOURS)[1]
+    painted[region] = claims[np.stack([(owner[backed][nearest] == claim).sum(axis=-1) for claim in claims]).argmax(axis=0)]
+    for claim in claims[claims != main]:
+        _, pieces = cv2.connectedComponents((region & (painted == claim)).astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+        mine = backed & (owner == claim)
+        painted[(pieces > 0) & ~np.isin(pieces, pieces[row[mine], column[mine]])] = main
 
 
 def find_objects(

@@ -71,6 +71,21 @@ def test_a_swinging_limb_belongs_to_its_body() -> None:
     assert len(ids[ids > 0]) == 1
 
 
+def test_a_small_ball_is_itself_before_somebody_large_whose_shoe_looks_like_it() -> None:
+    body = [(10 + 0.1 * t, 2, 80, 30) for t in range(FRAMES)]
+    ball = [(12 + 1.7 * t, 4, 13, 13) for t in range(FRAMES)]
+    owner, lab, flow, error, valid = scene([body, ball])
+    shoe = np.zeros(owner.shape, bool)
+    shoe[:, 22:32, 45:60] = True
+    lab[shoe] = COLOURS[2]
+    labels = find_objects(owner > 0, lab, flow, error, valid)
+    body_id, ball_id = main_id(labels, owner == 1), main_id(labels, owner == 2)
+    assert body_id != ball_id
+    assert (labels[owner == 2] == ball_id).mean() > 0.75
+    assert (labels[owner == 1] == body_id).mean() > 0.97
+    assert (labels[shoe] == body_id).all()
+
+
 def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
     """A disc that rolls to the right and turns by `pace` radians a frame, as `scene` describes boxes."""
     y, x = np.mgrid[: HW[0], : HW[1]].astype(float)
