@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmo.lite.flow import GAPS
-from segmo.lite.objects import connected_components, find_objects, join_parts, seed_points
+from segmo.lite.objects import connected_components, find_objects, join_parts, paint, seed_points
 from segmo.settings import MaskSettings
 from segmo.zoo.lite_models import worth_keeping
 
@@ -84,6 +84,20 @@ def test_a_small_ball_is_itself_before_somebody_large_whose_shoe_looks_like_it()
     assert (labels[owner == 2] == ball_id).mean() > 0.75
     assert (labels[owner == 1] == body_id).mean() > 0.97
     assert (labels[shoe] == body_id).all()
+
+
+@pytest.mark.parametrize(("apart", "take_something"), [(8, False), (2, True)])
+def test_points_that_strayed_onto_somebody_else_take_nothing_of_him(apart: int, take_something: bool) -> None:
+    """Four points of another object among sixty of his own: each closer to his than to its like, or all in one place."""
+    y, x = (axis.ravel() for axis in np.mgrid[5:55:8, 5:85:9])
+    few = np.array([[27 + right, 20 + down] for down in (0, apart) for right in (0, apart)])
+    positions = np.concatenate([np.column_stack([x, y]), few]).astype(np.float32)[:, None]
+    components = np.zeros((1, *HW), np.int32)
+    components[0, :60, :90] = 1
+    members = [np.arange(len(x)), len(x) + np.arange(len(few))]
+    labels = paint(components, members, positions, np.ones((len(positions), 1), np.int32), COLOURS[components])
+    assert (labels[components > 0] == 2).any() == take_something
+    assert (labels[components > 0] == 1).mean() > 0.95
 
 
 def spinning(pace: float, radius: float = 18.0) -> tuple[np.ndarray, ...]:
