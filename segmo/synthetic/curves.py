@@ -5,6 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
+Range = tuple[float, float]
+
+
+def log_uniform(rng: np.random.Generator, limits: Range) -> float:
+    """A number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(limits[0]), np.log(limits[1]))))
+
 
 @dataclass(frozen=True)
 class Curve:

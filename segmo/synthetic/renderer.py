@@ -84,7 +84,10 @@ class Renderer:
             [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer == index]
             for index in range(len(self.sheets))
         ]
-        self.smoke = [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer < 0]
+        self.smoke, self.clouds = (
+            [Dynamic(stirred, background.horizon, spec.hw[0]) for stirred in background.dynamics if stirred.layer == layer]
+            for layer in (-1, -2)
+        )
         self.cutouts = [Cutout(thing, self._resolution(index), spec.light_angle) for index, thing in enumerate(spec.objects)]
         self.parts = [(index, part) for index, thing in enumerate(spec.objects) for part in range(len(thing.parts))]
 
@@ -94,14 +97,18 @@ class Renderer:
         frame = Frame(
             np.zeros((h, w, 3), np.float32), np.zeros((h, w), np.uint8), np.zeros((h, w), np.uint16), np.zeros((h, w), np.float32)
         )
-        layers: list[tuple[float, int, Cutout | None]] = [(sheet.order, index, None) for index, sheet in enumerate(self.sheets)]
+        layers: list[tuple[float, int, Cutout | Dynamic | None]] = [(sheet.order, index, None) for index, sheet in enumerate(self.sheets)]
         layers += [(cutout.inverse_depth(time), index, cutout) for index, cutout in enumerate(self.cutouts)]
-        for _, index, cutout in sorted(layers, key=lambda layer: layer[0]):
-            if cutout is None:
+        layers += [(cloud.spec.inverse_depth, index, cloud) for index, cloud in enumerate(self.clouds)]
+        for _, index, layer in sorted(layers, key=lambda layer: layer[0]):
+            if layer is None:
                 self._draw_sheet(frame, index, time)
+            elif isinstance(layer, Dynamic):
+                self._draw_smoke(frame, layer, time)
             else:
-                self._draw_cutout(frame, index, cutout, time)
-        self._draw_smoke(frame, time)
+                self._draw_cutout(frame, index, layer, time)
+        for smoke in self.smoke:
+            self._draw_smoke(frame, smoke, time)
         return frame
 
     def surface_to_frame(self, surface: int, xy: Array, time: float) -> Array:
@@ -150,7 +157,7 @@ class Renderer:
         images = [sheet.colour(looked_up + offset) for offset in self._exposure_offsets(sheet, own, grid, window, time)]
         rgba, cover = _mean(images), images[len(images) // 2][..., 3] > 127
         if stir:
-            rgba = _stirred(rgba, refine(stir.gain, window), refine(stir.veil, window), stir.veil_level)
+            rgba = _stirred(rgba, refine(stir.gain, window), refine(stir.veil, window), stir.veil_colour)
         depth = sheet.to_frame(own.reshape(-1, 2), pose)[1].reshape(own.shape[:2])
         _composite(frame, window, rgba, cover, refine(depth, window), 0, index)
 
@@ -166,15 +173,14 @@ class Renderer:
         fine = {-1.0: refine(before, window), 1.0: refine(after, window)}
         return [np.float32(0) if step == 0 else fine[math.copysign(1, step)] * np.float32(abs(step)) for step in steps]
 
-    def _draw_smoke(self, frame: Frame, time: float) -> None:
-        """Smoke in front of everything; where it is thick, no object is seen."""
+    def _draw_smoke(self, frame: Frame, smoke: Dynamic, time: float) -> None:
+        """Smoke in front of what has been drawn; where it is thick, no object is seen."""
         window = (slice(0, self.spec.hw[0]), slice(0, self.spec.hw[1]))
-        for smoke in self.smoke:
-            own = transform(np.linalg.inv(self.camera.pose(time).homography(smoke.spec.inverse_depth)), coarse_grid(window))
-            stir = smoke.stir(own, time)
-            veil = refine(stir.veil, window)
-            frame.rgb[:] += (np.float32(stir.veil_level) - frame.rgb) * veil[..., None]
-            frame.labels[veil > _OPAQUE] = 0
+        own = transform(np.linalg.inv(self.camera.pose(time).homography(smoke.spec.inverse_depth)), coarse_grid(window))
+        stir = smoke.stir(own, time)
+        veil = refine(stir.veil, window)
+        frame.rgb[:] += (stir.veil_colour.astype(np.float32) - frame.rgb) * veil[..., None]
+        frame.labels[veil > _OPAQUE] = 0
 
     def _draw_cutout(self, frame: Frame, index: int, cutout: Cutout, time: float) -> None:
         boxes = [self._box(cutout, part, time) for part in range(len(cutout.sprites))]
@@ -248,10 +254,10 @@ def _mean(images: Sequence[UInt8]) -> Field:
     return total if len(images) == 1 else total / np.float32(len(images))
 
 
-def _stirred(rgba: Field, gain: Field, veil: Field, veil_level: float) -> Field:
+def _stirred(rgba: Field, gain: Field, veil: Field, veil_colour: Array) -> Field:
     """A sheet's colours under the light and smoke of its dynamic textures."""
     covered = rgba[..., 3:] * veil[..., None]
-    colour = rgba[..., :3] * (gain * (1 - veil))[..., None] + covered * np.float32(veil_level / 255)
+    colour = rgba[..., :3] * (gain * (1 - veil))[..., None] + covered * (veil_colour / 255).astype(np.float32)
     return np.concatenate([np.minimum(colour, rgba[..., 3:]), rgba[..., 3:]], axis=-1)
 
 

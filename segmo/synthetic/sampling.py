@@ -14,14 +14,14 @@ import numpy as np
 
 from segmo.errors import SettingsError
 from segmo.synthetic.catalogue import FLYING, random_figure
-from segmo.synthetic.curves import Curve, Path
+from segmo.synthetic.curves import Curve, Path, Range, log_uniform
 from segmo.synthetic.figures import Figure, Gait
 from segmo.synthetic.materials import Surfaces, random_texture
+from segmo.synthetic.nuisances import random_cloud, random_posts, random_screen
 from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, ObjectSpec, SceneSpec, TextureSpec, WarpSpec
 from segmo.synthetic.surroundings import random_background, random_degradation, random_trail
 
 Rng = np.random.Generator
-Range = tuple[float, float]
 EVERYDAY: dict[str, Any] = {
     "soft": 0.4,
     "roughness": (0.04, 0.35),
@@ -72,6 +72,12 @@ class SceneConfig:
     """Pixels a frame of movers, at their own depth."""
     dynamic_share: float = 0.35
     """Scenes with water, foliage, smoke or flicker."""
+    cloud_share: float = 0.0
+    """Scenes whose first mover raises thick smoke, dust or spray."""
+    post_share: float = 0.0
+    """Scenes with posts near the camera."""
+    screen_share: float = 0.0
+    """Scenes with a screen that shows moving pictures."""
     photos: float = 0.0
     """Share of textures cut from scikit-image's photographs."""
     soft: float = 1.0
@@ -96,9 +102,9 @@ class SceneConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise SettingsError(f"SceneConfig.{name} is ({low}, {high}). Give a positive lower and a larger upper limit.")
-        for name in ("follow_share", "dynamic_share", "photos", "defocus_share", "dark_share", "drive_share", "hover_share", "bob_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingsError(f"SceneConfig.{name} is {getattr(self, name)}. Give a share from 0 to 1.")
+        for name, value in vars(self).items():
+            if (name == "photos" or name.endswith("_share")) and not 0 <= value <= 1:
+                raise SettingsError(f"SceneConfig.{name} is {value}. Give a share from 0 to 1.")
         if not self.times or list(self.times) != sorted(self.times):
             raise SettingsError(f"SceneConfig.times is {self.times}. Give at least one time, in rising order.")
 
@@ -126,22 +132,24 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     else:
         camera = _camera(rng, config, kind, movers)
     noise = int(rng.integers(2**31))
+    fooling = np.random.default_rng([seed, 0x5D])  # of its own, so that whatever else is in the scene stays as it is without
+    dynamics = background.dynamics + random_trail(rng, movers, config.dynamic_share)
+    if movers and fooling.random() < config.cloud_share:
+        dynamics += random_cloud(fooling, movers[0])
+    if fooling.random() < config.screen_share:
+        dynamics += (random_screen(fooling, config.hw),)
+    posts = random_posts(fooling, config.hw, config.surfaces, movers) if fooling.random() < config.post_share else ()
     return SceneSpec(
         name=f"scene_{seed:06d}",
         hw=config.hw,
         camera=camera,
-        background=dataclasses.replace(background, dynamics=background.dynamics + random_trail(rng, movers, config.dynamic_share)),
-        objects=(*movers, *still),
+        background=dataclasses.replace(background, dynamics=dynamics),
+        objects=(*movers, *still, *posts),
         span=(config.times[0], config.times[-1]),
         exposure=float(rng.uniform(0.1, 0.9)) if rng.random() < 0.45 else 0.0,
         light_angle=float(rng.uniform(-2.7, -0.4)),
         degrade=random_degradation(rng, noise, config.unit, config.noise, config.dark_share) if config.degraded else DegradeSpec(),
     )
-
-
-def log_uniform(rng: Rng, limits: Range) -> float:
-    """A number whose logarithm is uniform."""
-    return float(np.exp(rng.uniform(np.log(limits[0]), np.log(limits[1]))))
 
 
 def _heading(rng: Rng) -> tuple[float, float]:

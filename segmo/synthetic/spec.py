@@ -142,27 +142,28 @@ class CameraSpec:
 
 @dataclass(frozen=True)
 class DynamicSpec:
-    """A patch of the background whose texture moves although it is no object: water, foliage, smoke or flicker."""
+    """A patch of the background whose texture moves although it is no object."""
 
     kind: str
-    """water, foliage, smoke or flicker."""
+    """water, foliage, smoke, flicker, cloud (smoke as thick as a wall) or screen (one that shows moving pictures)."""
     seed: int
     strength: float
-    """Amplitude: pixels of displacement (water, foliage) or share of brightness (smoke, flicker)."""
+    """Amplitude: pixels of displacement (water, foliage) or share of brightness (all others)."""
     wavelength: float
     """Size of waves, leaves, puffs or lights in pixels."""
     period: float
     """Frames to a cycle."""
     region: tuple[float, float, float, float]
-    """left, top, right and bottom in pixels of the reference frame; its border is soft and uneven."""
+    """left, top, right and bottom in pixels of the reference frame; its border is soft and uneven, that of a screen a dark frame."""
     drift_xy: tuple[float, float] = (0.0, 0.0)
     """Pixels a frame by which the texture streams; its border stretches with time, so it is for short scenes."""
     perspective: bool = False
     """Whether waves shrink towards the horizon of the background."""
     layer: int = 0
-    """Which sheet it stirs: 0 is far plane and ground, i the silhouette i - 1; -1 is smoke in front of everything."""
+    """Which sheet it stirs: 0 is far plane and ground, i the silhouette i - 1; -1 is smoke in front of everything,
+    -2 smoke at its own inverse depth."""
     inverse_depth: float = 0.0
-    """That of smoke in front of everything."""
+    """That of smoke in front of everything or at its own."""
     follow: Path | None = None
     """A path that the region follows, as the smoke or the wake of an object does."""
 
