@@ -173,7 +173,8 @@ def test_nothing_moving_gives_empty_masks_and_no_objects(tmp_path: Path) -> None
     export(tmp_path, make_products(make_labels() * 0), outputs=USUAL_OUTPUTS)
     assert not read_masks(tmp_path).any()
     assert json.loads((tmp_path / "objects.json").read_text())["annotations"] == []
-    assert json.loads((tmp_path / "run.json").read_text())["result"]["nothing_moves"] is True
+    found = json.loads((tmp_path / "run.json").read_text())["result"]
+    assert found["nothing_moves"] is True and found["moving_score"] == 0.9
     assert len(decode_video(tmp_path / "overlay.mp4")) == FRAMES
 
 

@@ -129,6 +129,7 @@ def _summary(result: Result, folder: Path, seconds: float) -> tuple[str, dict[st
         "out": str(folder),
         "objects": count,
         "nothing_moves": not count,
+        "moving_score": round(result.labels.evidence.moving_score, 4),
         "frames": frames,
         "seconds": round(seconds, 3),
         "warnings": list(result.warnings),

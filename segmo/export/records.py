@@ -63,6 +63,7 @@ def describe_run(
             "tracks": len(tracks),
             "moving_tracks": int(labels.moving.sum()),
             "threshold": labels.threshold,
+            "moving_score": _decimal(labels.evidence.moving_score),
             "camera_motion": labels.evidence.camera_motion,
         },
         "versions": _versions(),
@@ -173,7 +174,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _decimal(value: np.floating[Any]) -> float:
+def _decimal(value: np.floating[Any] | float) -> float:
     """A float32 as a person would write it: 0.9, not 0.8999999761581421."""
     return round(float(value), 6)
 

@@ -86,6 +86,7 @@ def summary(result: Result) -> dict[str, Any]:
     return {
         "objects": [{"id": identity, "motion_score": round(score, 4)} for identity, score in scores],
         "nothing_moves": masks.nothing_moves,
+        "moving_score": round(result.labels.evidence.moving_score, 4),
         "frames": len(result.clip),
         "source_frames": result.clip.source_frame_count,
         "stages": [{"stage": row.stage, "model": row.model, "seconds": row.seconds, "cached": row.cached} for row in result.stages],

@@ -152,6 +152,7 @@ def draw_motion(canvas: Canvas, tracks: Tracks, labels: MotionLabels) -> MotionP
     above = int((evidence.track_probability > labels.threshold).sum())
     if labels.nothing_moves and above:
         facts.append(text.too_weak(above))
+    facts.append(f"anything moves with probability {evidence.moving_score:.2f}")
     if evidence.camera_motion:
         facts.append(evidence.camera_motion[0].lower() + evidence.camera_motion[1:].rstrip("."))
     notes = list(dict.fromkeys([*evidence.notes, *labels.notes]))

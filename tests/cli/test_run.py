@@ -68,7 +68,8 @@ def test_json_prints_json_lines_and_nothing_else(tmp_path, capsys):
     printed = lines(capsys.readouterr().out)
     statuses = {(line.get("stage"), line["status"]) for line in printed}
     assert {("frames", "done"), ("masks", "done"), ("outputs", "done"), (None, "finished")} <= statuses
-    assert printed[-1]["objects"] == 1 and printed[-1]["nothing_moves"] is False and printed[-1]["out"].endswith("clip")
+    result = printed[-1]
+    assert (result["objects"], result["nothing_moves"], result["moving_score"]) == (1, False, 0.9) and result["out"].endswith("clip")
 
 
 def test_quiet_is_quiet(tmp_path, capsys):

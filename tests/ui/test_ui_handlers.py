@@ -158,6 +158,7 @@ def test_tracks_above_the_threshold_that_are_no_motion_are_explained(products: d
     weak = dataclasses.replace(labels, moving=np.zeros_like(labels.moving))
     facts = " · ".join(drawing.draw_motion(drawing.open_canvas(tmp_path, products["frames"]), products["tracks"], weak).facts)
     assert "0 of 40 tracks move · threshold 0.50 · 20 are above it, too weak together to be motion" in facts
+    assert "anything moves with probability 0.90" in facts
 
 
 def test_an_expected_error_says_what_happened_and_what_to_do(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
@@ -206,6 +207,7 @@ def test_the_api_answers_files_and_a_summary(make_pipeline: Callable[..., Any], 
     assert {step["stage"] for _, _, step in steps} == set(ORDER)
     assert overlay and Path(overlay).is_file() and archive and zipfile.is_zipfile(archive)
     assert summary["objects"] == [{"id": 3, "motion_score": 0.75}] and not summary["nothing_moves"]
+    assert summary["moving_score"] == 0.9
 
 
 def test_the_api_reports_errors_in_words(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
