@@ -7,15 +7,14 @@ that was hidden is found again by its colours and by where it was heading.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import numpy.typing as npt
 import scipy
 
 from segmo.geometry import rescale_points
-from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels, group_points
+from segmo.lite.company import FEWEST_POINTS, Field, Indices, Labels, group_points
+from segmo.lite.reappearing import rejoin
 from segmo.lite.trajectories import chain
 from segmo.parallel import parallel_map
 from segmo.types import finish
@@ -27,10 +26,8 @@ CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a pa
 TOUCH_PX = 2  # map pixels within which two components touch
 PART_SHARE, PART_SHOWN = 0.15, 0.5  # of the area, and of the frames, of what it always touches, up to which something is a part of it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
-LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
 NEIGHBOURS, BACKING = 4, 2  # of the points nearest in place and colour so many must have the same owner, else a point has strayed
-COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
 
 
 def connected_components(foreground: npt.NDArray[np.bool_], seam: npt.NDArray[np.bool_] | None = None) -> tuple[Labels, int]:
@@ -147,85 +144,6 @@ def _meetings(frame: Labels) -> Indices:
     return np.stack(np.divmod(np.unique((frame[y, x].astype(np.int64) * count + around)[meet]), count))
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """What a group looks like and how it moves, to find it again."""
-
-    colours: Field  # histogram that sums to one
-    first: int
-    last: int
-    entry: Field  # (x, y) on its first frame, and (vx, vy)
-    exit: Field  # the same on its last
-    size: float  # spread of its points in map pixels
-
-
-def _look(members: Indices, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> _Look | None:
-    visible = on[members] > 0
-    frames = np.flatnonzero(visible.sum(axis=0) >= min(FEWEST_POINTS, len(members)))
-    if not len(frames):
-        return None
-    who, when = np.nonzero(visible)
-    xy = positions[members[who], when]
-    x = np.clip(np.rint(xy[:, 0]).astype(int), 0, lab.shape[2] - 1)
-    y = np.clip(np.rint(xy[:, 1]).astype(int), 0, lab.shape[1] - 1)
-    colours = lab[when, y, x].astype(int) // np.array([32, 16, 16])
-    histogram = np.bincount((colours[:, 0] * 16 + colours[:, 1]) * 16 + colours[:, 2], minlength=8 * 256).astype(np.float64)
-
-    def place(frame: int) -> Field:
-        return np.median(positions[members[visible[:, frame]], frame], axis=0)
-
-    def motion(ends: Indices) -> Field:
-        span = max(1, int(ends[-1] - ends[0]))
-        return (place(int(ends[-1])) - place(int(ends[0]))) / span
-
-    middle = int(frames[len(frames) // 2])
-    spread = positions[members[visible[:, middle]], middle].std(axis=0) if visible[:, middle].any() else np.ones(2)
-    return _Look(
-        histogram / histogram.sum(),
-        int(frames[0]),
-        int(frames[-1]),
-        np.concatenate([place(int(frames[0])), motion(frames[:5])]),
-        np.concatenate([place(int(frames[-1])), motion(frames[-5:])]),
-        float(2 * spread.mean() + 2),
-    )
-
-
-def _same_again(earlier: _Look, later: _Look) -> float:
-    """Score in [0, 1] that a group that vanished is the one that appears later; 0 where it cannot be."""
-    gap = later.first - earlier.last  # negative where one end shows on the far side of a tree before the other has gone
-    if gap < -LONGEST_OVERLAP or later.first <= earlier.first or later.last <= earlier.last:
-        return 0.0
-    match = float(np.sqrt(earlier.colours * later.colours).sum())
-    if match < COLOUR_MATCH:
-        return 0.0
-    reach = 2.0 * max(earlier.size, later.size) + 1.5 * abs(gap)  # in map pixels
-    ahead = earlier.exit[:2] + earlier.exit[2:] * gap
-    behind = later.entry[:2] - later.entry[2:] * gap
-    miss = min(np.linalg.norm(ahead - later.entry[:2]), np.linalg.norm(behind - earlier.exit[:2]))
-    return match * max(0.0, 1 - float(miss) / (2 * reach)) / (1 + max(gap, 0) / 10)  # the nearest in time comes first
-
-
-def rejoin(company: Company, positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> list[Indices]:
-    """Join groups that are one object before and after it was hidden; returns the members of every object."""
-    groups = list(company.members)
-    looks = [_look(group, positions, on, lab) for group in groups]
-    alive = [i for i, look in enumerate(looks) if look is not None]
-    groups, looks = [groups[i] for i in alive], [looks[i] for i in alive]
-    while True:
-        best, pair = 0.0, None
-        for i, earlier in enumerate(looks):
-            for j, later in enumerate(looks):
-                if i != j and earlier is not None and later is not None:
-                    score = _same_again(earlier, later)
-                    if score > best:
-                        best, pair = score, (i, j)
-        if pair is None:
-            return groups
-        merged = np.concatenate([groups[i] for i in pair])
-        groups = [group for i, group in enumerate(groups) if i not in pair] + [merged]
-        looks = [look for i, look in enumerate(looks) if i not in pair] + [_look(merged, positions, on, lab)]
-
-
 def paint(components: Labels, objects: list[Indices], positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> Labels:
     """(T, h, w) object numbers from 1 for the foreground, 0 = background.
 
@@ -302,7 +220,7 @@ def find_objects(
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
     company = group_points(on, positions, start, count, touching(components))
-    return join_parts(paint(components, rejoin(company, positions, on, lab), positions, on, lab))
+    return join_parts(paint(components, rejoin(company, positions, components, on, lab), positions, on, lab))
 
 
 def join_parts(painted: Labels) -> Labels:

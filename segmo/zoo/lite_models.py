@@ -281,7 +281,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-18"
+    identity = "lite-masks-19"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:

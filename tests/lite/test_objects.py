@@ -27,6 +27,7 @@ def scene(boxes: list[list[Box | None]]) -> tuple[np.ndarray, ...]:
                 owner[t, max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)] = number
     lab = COLOURS[owner]
     flow = np.zeros((len(GAPS), FRAMES, *HW, 2), np.float16)
+    error = np.zeros(flow.shape[:4], np.uint8)
     valid = np.zeros((len(GAPS), FRAMES), bool)
     for g, gap in enumerate(GAPS):
         for t in range(FRAMES):
@@ -37,7 +38,8 @@ def scene(boxes: list[list[Box | None]]) -> tuple[np.ndarray, ...]:
                 here, there = path[t], path[t + gap]
                 if here is not None and there is not None:
                     flow[g, t][owner[t] == number] = (there[0] - here[0], there[1] - here[1])
-    return owner, lab, flow, np.zeros(flow.shape[:4], np.uint8), valid
+                error[g, t][owner[t] == number] = 255 * (there is None)
+    return owner, lab, flow, error, valid
 
 
 def found(boxes: list[list[Box | None]], hidden: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -148,6 +150,36 @@ def test_an_object_is_found_again_behind_an_occluder() -> None:
     owner, labels = found([path], wall)
     assert not (owner[20:22] > 0).all()
     assert main_id(labels[:10], owner[:10] == 1) == main_id(labels[-6:], owner[-6:] == 1) != 0
+
+
+def leaves_and_returns(entry: int, colour: int = 1) -> tuple[int, int]:
+    """Main ids of a box that leaves to the right, and of one that comes 15 frames later, from the right or, at -1, from the left."""
+    leaving: list[Box | None] = [(60 + 8.0 * t, 20, 16, 16) if t < 6 else None for t in range(FRAMES)]
+    x = [HW[1] - 8.0 * (t - 20) if entry > 0 else 8.0 * (t - 22) for t in range(FRAMES)]
+    returning: list[Box | None] = [(x[t], 22, 16, 16) if 21 <= t < 30 else None for t in range(FRAMES)]
+    owner, lab, flow, error, valid = scene([leaving, returning])
+    lab[owner == 2] = COLOURS[colour]
+    labels = find_objects(owner > 0, lab, flow, error, valid)
+    return main_id(labels, owner == 1), main_id(labels, owner == 2)
+
+
+def test_what_comes_back_where_it_left_the_picture_is_the_same_if_it_looks_the_same() -> None:
+    gone, back = leaves_and_returns(1)
+    assert gone == back != 0
+    for gone, other in (leaves_and_returns(1, colour=2), leaves_and_returns(-1)):
+        assert 0 != gone != other != 0
+
+
+def test_what_turns_so_fast_that_no_point_lasts_keeps_its_id() -> None:
+    path: list[Box | None] = [(20 + t, 20, 16, 16) for t in range(FRAMES)]
+    turning = range(15, 19)
+    owner, lab, flow, error, valid = scene([path])
+    lab[turning.start : turning.stop][(owner[turning.start : turning.stop] > 0) & (np.arange(HW[0])[:, None] > 25)] = COLOURS[2]
+    for t in (turning.start, turning.stop):  # nothing before is seen after
+        for g, gap in enumerate(GAPS):
+            error[g, [s for s in range(FRAMES) if min(s, s + gap) < t <= max(s, s + gap)]] = 255
+    labels = find_objects(owner > 0, lab, flow, error, valid)
+    assert np.unique(labels[owner > 0]).tolist() == [1]
 
 
 def test_separate_objects_that_never_meet_are_two() -> None:
