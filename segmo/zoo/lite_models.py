@@ -194,7 +194,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-19-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-20-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:

@@ -92,8 +92,8 @@ class ShippedWeights:
     """Checksum of the file, checked whenever it is loaded."""
 
 
-LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 1417976, "bcda85d3472ae472622d99cb2cb784ab9e300d0b7fd03e054fbf849737f7573b")
-LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363544, "cbd5a27c681f941997515f2d17f27ad4fcec6e5285f9a61b69258bee18d3f02c")
+LITE_FUSION = ShippedWeights("lite_fusion.safetensors", 1418664, "a43e94b964b4f09737d162a01a5d8f9f18d4be90352e0028d45768e5af3ad0a7")
+LITE_MOTION = ShippedWeights("lite_motion.safetensors", 2363936, "ee06b5772ed367b9ee89017805a8660551cb058c65dd0845028fc62422a16aec")
 
 _CONFIG = WeightsFile("config.json")
 _GB = 10**9
