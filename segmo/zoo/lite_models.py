@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
 STEADYING = 0.7  # weight of neighbouring frames in the last word
-SEAM, SURE_SEAM = 0.5, 0.7  # probability above which two movers meet at a pixel, if it is above the second somewhere along the seam
+SEAM, SURE_SEAM = 0.6, 0.7  # probability above which two movers meet at a pixel, if it is above the second somewhere along the seam
 CUE_CHUNK = 20  # frames whose cues are computed at once: fewer steps in Python
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 

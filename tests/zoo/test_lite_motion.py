@@ -165,7 +165,7 @@ def test_what_depth_has_found_of_the_camera_changes_nothing_in_motion(monkeypatc
 
 def test_a_seam_counts_as_a_whole_where_a_part_of_it_is_sure():
     probability = np.zeros((2, 9, 9), np.float16)
-    probability[0, 2], probability[0, 6], probability[1, 2] = 0.55, 0.65, 0.55
+    probability[0, 2], probability[0, 6], probability[1, 2] = 0.65, 0.68, 0.65
     probability[0, 2, 4] = 0.9
     found = seams(probability)
     assert found[0, 2].all() and found.sum() == 9, "neither a seam that is nowhere sure nor that of another frame"
