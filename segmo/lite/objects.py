@@ -2,7 +2,7 @@
 
 Two pieces of foreground belong to one object if the points on them mostly share a connected component, or are on components that touch,
 while both are seen, and do not come apart where they meet: parts of a body stay together, two people who cross do not. An object
-that was hidden is found again by its colours and by where it was heading.
+that was out of sight is found again (`reappearing.py`).
 """
 
 from __future__ import annotations

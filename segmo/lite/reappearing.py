@@ -37,7 +37,7 @@ class _Look:
         self._positions, self._on, self._sides = positions[members], on[members], sides
         self._places = dict[int, Field]()
         visible = self._on > 0
-        self.seen: npt.NDArray[np.bool_] = visible.sum(axis=0) >= max(min(FEWEST_POINTS, len(members)), 1)
+        self.seen: npt.NDArray[np.bool_] = visible.sum(axis=0) >= min(FEWEST_POINTS, len(members))
         self.frames = np.flatnonzero(self.seen)
         if not len(self.frames):
             return

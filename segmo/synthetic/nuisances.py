@@ -38,7 +38,7 @@ def random_cloud(rng: Rng, mover: ObjectSpec) -> tuple[DynamicSpec, ...]:
             seed=int(rng.integers(2**31)),
             strength=float(rng.uniform(0.7, 1.0)),
             wavelength=float(rng.uniform(0.2, 0.7)) * mover.size,
-            period=float(log_uniform(rng, (5, 25))),
+            period=log_uniform(rng, (5, 25)),
             region=(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2),
             drift_xy=drift,
             layer=-2,
@@ -86,7 +86,7 @@ def random_screen(rng: Rng, hw: Hw) -> DynamicSpec:
         seed=int(rng.integers(2**31)),
         strength=float(rng.uniform(-0.3, 0.6)),
         wavelength=wide,
-        period=float(log_uniform(rng, (10, 60))),
+        period=log_uniform(rng, (10, 60)),
         region=(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2),
         drift_xy=(pace, float(rng.normal(0, 0.2)) * pace),
     )
