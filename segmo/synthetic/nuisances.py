@@ -1,4 +1,5 @@
-"""What is easily taken for a mover although it is none: clouds that movers raise, posts that rush by, and screens with moving pictures."""
+"""What is easily taken for a mover although it is none: clouds that movers raise, their mirror images in water,
+posts that rush by, and screens with moving pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 from segmo.synthetic.curves import Curve, log_uniform
 from segmo.synthetic.figures import line
 from segmo.synthetic.materials import Surfaces, random_texture
-from segmo.synthetic.spec import DynamicSpec, ObjectSpec, PartSpec
+from segmo.synthetic.spec import BackgroundSpec, DynamicSpec, ObjectSpec, PartSpec, RippleSpec
 
 Rng = np.random.Generator
 Hw = tuple[int, int]
@@ -48,6 +49,35 @@ def random_cloud(rng: Rng, mover: ObjectSpec) -> tuple[DynamicSpec, ...]:
         darker = dataclasses.replace(cloud, kind="smoke", seed=cloud.seed ^ 1, strength=0.35, wavelength=0.6 * cloud.wavelength)
         clouds += [cloud, darker]
     return tuple(clouds)
+
+
+def random_water(rng: Rng, hw: Hw, background: BackgroundSpec, mover: ObjectSpec) -> tuple[ObjectSpec, tuple[DynamicSpec, ...]]:
+    """The mover afloat on rippling water that mirrors it, and that water, which covers the ground."""
+    h, w = hw
+    unit = w / 448
+    wavelength, period = log_uniform(rng, (4, 30)) * unit, log_uniform(rng, (6, 40))
+    ripples = RippleSpec(int(rng.integers(2**31)), log_uniform(rng, (0.01, 0.25)), wavelength, period)
+    water = DynamicSpec(
+        kind="water",
+        seed=int(rng.integers(2**31)),
+        strength=float(rng.uniform(0.5, 4.0)) * unit,
+        wavelength=log_uniform(rng, (14, 90)) * unit,
+        period=period,
+        region=(-w, max(background.horizon, -0.3 * h) + 2, 2.0 * w, 1.4 * h),
+        drift_xy=(float(rng.normal(0, 1)) * unit, 0.0) if rng.random() < 0.3 else (0.0, 0.0),
+        perspective=background.horizon > 0,
+    )
+    first = max(background.horizon, 0.25 * h)
+    foot = float(rng.uniform(first + 0.1 * (h - first), 0.9 * h))
+    afloat = dataclasses.replace(
+        mover,
+        anchor_xy=(mover.anchor_xy[0], foot - mover.rows[1]),
+        inverse_depth=float(np.clip((foot - background.horizon) * background.ground_slope, background.far_inverse_depth + 0.02, 1.2)),
+        reflection=float(rng.uniform(0.35, 0.95)),
+        ripples=ripples,
+        shadow=0.0,
+    )
+    return afloat, (water,)
 
 
 def random_posts(rng: Rng, hw: Hw, surfaces: Surfaces, movers: Sequence[ObjectSpec]) -> tuple[ObjectSpec, ...]:

@@ -17,7 +17,7 @@ from segmo.synthetic.dynamics import Dynamic, combine
 from segmo.synthetic.layers import Field, Sheet, bounds, coarse_grid, refine, size_of, transform
 from segmo.synthetic.objects import Cutout
 from segmo.synthetic.scene import RenderedScene
-from segmo.synthetic.shadows import cast_shadow, reflect
+from segmo.synthetic.shadows import cast_shadow, reflect, rippling
 from segmo.synthetic.spec import Array, SceneSpec
 from segmo.types import UInt8
 
@@ -209,7 +209,9 @@ class Renderer:
         if cutout.spec.shadow > 0:
             cast_shadow(frame.rgb, rgba[..., 3], window, (float(foot[0]), float(foot[1])), self.spec.light_angle, cutout.spec.shadow)
         if cutout.spec.reflection > 0:
-            reflect(frame.rgb, rgba, window, float(foot[1]), cutout.spec.reflection)
+            at = float(foot[0]), float(foot[1])
+            bent = rippling(cutout.spec.ripples, at, cutout.spec.path(time), time) if cutout.spec.ripples else None
+            reflect(frame.rgb, rgba, window, float(foot[1]), cutout.spec.reflection, bent)
         _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
 
     def _plane_depth(self, cutout: Cutout, window: Window, time: float) -> Field:

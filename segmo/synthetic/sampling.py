@@ -17,8 +17,8 @@ from segmo.synthetic.catalogue import FLYING, random_figure
 from segmo.synthetic.curves import Curve, Path, Range, log_uniform
 from segmo.synthetic.figures import Figure, Gait
 from segmo.synthetic.materials import Surfaces, random_texture
-from segmo.synthetic.nuisances import random_cloud, random_posts, random_screen
-from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, ObjectSpec, SceneSpec, TextureSpec, WarpSpec
+from segmo.synthetic.nuisances import random_cloud, random_posts, random_screen, random_water
+from segmo.synthetic.spec import BackgroundSpec, CameraSpec, DegradeSpec, DynamicSpec, ObjectSpec, SceneSpec, TextureSpec, WarpSpec
 from segmo.synthetic.surroundings import random_background, random_degradation, random_trail
 
 Rng = np.random.Generator
@@ -78,6 +78,8 @@ class SceneConfig:
     """Scenes with posts near the camera."""
     screen_share: float = 0.0
     """Scenes with a screen that shows moving pictures."""
+    water_share: float = 0.0
+    """Scenes with a ground whose first mover floats on rippling water that mirrors it."""
     photos: float = 0.0
     """Share of textures cut from scikit-image's photographs."""
     soft: float = 1.0
@@ -126,14 +128,18 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     kind = CAMERAS[rng.choice(4, p=config.camera_shares)]
     background = random_background(rng, config.hw, config.surfaces, config.dynamic_share, config.defocus_share, config.hover_share)
     movers = [_mover(rng, config, background) for _ in range(int(rng.choice(len(config.mover_shares), p=config.mover_shares)))]
+    floating = np.random.default_rng([seed, 0x5E])
+    water: tuple[DynamicSpec, ...] = ()
+    if movers and background.ground is not None and floating.random() < config.water_share:
+        movers[0], water = random_water(floating, config.hw, background, movers[0])
     still = [_still(rng, config, background, movers) for _ in range(int(rng.choice(len(config.still_shares), p=config.still_shares)))]
     if rng.random() < config.drive_share:
         camera, movers = _drive(rng, config, movers)
     else:
         camera = _camera(rng, config, kind, movers)
     noise = int(rng.integers(2**31))
-    fooling = np.random.default_rng([seed, 0x5D])  # of its own, so that whatever else is in the scene stays as it is without
-    dynamics = background.dynamics + random_trail(rng, movers, config.dynamic_share)
+    fooling = np.random.default_rng([seed, 0x5D])  # of its own, as above, so that whatever else is in the scene stays as it is without
+    dynamics = water + background.dynamics + random_trail(rng, movers, config.dynamic_share)
     if movers and fooling.random() < config.cloud_share:
         dynamics += random_cloud(fooling, movers[0])
     if fooling.random() < config.screen_share:
@@ -275,10 +281,8 @@ def _still(rng: Rng, config: SceneConfig, background: BackgroundSpec, movers: li
 
 def _put_down(rng: Rng, hw: tuple[int, int], background: BackgroundSpec, thing: ObjectSpec) -> ObjectSpec:
     """The thing where something holds it: on the ground at its depth, on the wall, or on what the lower border of the picture cuts off."""
-    points = thing.size * np.concatenate([stroke.points for part in thing.parts for stroke in part.strokes])
-    tilt = thing.spin.offset
-    rows = points @ (math.sin(tilt) * (-1 if thing.mirrored else 1), math.cos(tilt))
-    lowest, height = float(rows.max()), float(np.ptp(rows))
+    highest, lowest = thing.rows
+    height = lowest - highest
     x, y = thing.anchor_xy
     if background.ground is not None:
         furthest_down = hw[0] + 0.4 * height

@@ -7,6 +7,7 @@ content of inverse depth d by n d pixels.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +79,19 @@ class WarpSpec:
     """Direction in which the wave travels; the displacement is across it."""
 
 
+@dataclass(frozen=True)
+class RippleSpec:
+    """Waves on the water that an object floats on, which bend its mirror image."""
+
+    seed: int
+    strength: float
+    """Deviation of the displacement, as a share of the distance from the object's foot."""
+    wavelength: float
+    """From crest to crest, down the picture, in pixels."""
+    period: float
+    """In frames."""
+
+
 @dataclass(frozen=True, eq=False)
 class ObjectSpec:
     """A cut-out that faces the camera: one or more parts, painted in order, with one pose in the scene."""
@@ -111,6 +125,16 @@ class ObjectSpec:
     """Darkness of the soft shadow it casts, in [0, 1]."""
     reflection: float = 0.0
     """Strength of its mirror image in water or on a polished floor below it, in [0, 1]."""
+    ripples: RippleSpec | None = None
+    """What bends that image."""
+
+    @property
+    def rows(self) -> tuple[float, float]:
+        """First and last row at rest, in pixels from the anchor."""
+        points = self.size * np.concatenate([stroke.points for part in self.parts for stroke in part.strokes])
+        tilt = self.spin.offset
+        rows = points @ (math.sin(tilt) * (-1 if self.mirrored else 1), math.cos(tilt))
+        return float(rows.min()), float(rows.max())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What is easily taken for a mover although it is none: clouds, posts and screens."""
+"""What is easily taken for a mover although it is none: clouds, mirror images in water, posts and screens."""
 
 from __future__ import annotations
 
@@ -43,9 +43,34 @@ def test_a_cloud_covers_what_lies_around_its_mover_and_is_nobody() -> None:
     assert np.median(mover) > 0.9  # most movers are still seen
 
 
-def test_no_cloud_without_a_mover() -> None:
-    plain, spoiled = with_share("cloud_share", 3, mover_shares=(1.0,))
+@pytest.mark.parametrize("name", ["cloud_share", "water_share"])
+def test_no_cloud_and_no_mirror_image_without_a_mover(name: str) -> None:
+    plain, spoiled = with_share(name, 3, mover_shares=(1.0,))
     assert repr(plain) == repr(spoiled)
+
+
+def test_a_mover_on_water_stands_on_its_mirror_image_which_is_nobody_and_which_waves_bend() -> None:
+    seen = bent = 0
+    for seed in range(20):
+        plain, wet = with_share("water_share", seed, camera_shares=(1.0, 0.0, 0.0, 0.0), size=(40.0, 60.0), defocus_share=0.0)
+        mover = wet.objects[0]
+        if mover.ripples is None:  # a wall has no ground
+            assert repr(plain) == repr(wet)
+            continue
+        foot = mover.anchor_xy[1] + mover.rows[1]
+        assert max(wet.background.horizon, 0) < foot < wet.hw[0] and mover.path == plain.objects[0].path
+        assert mover.inverse_depth == pytest.approx(
+            np.clip((foot - wet.background.horizon) * wet.background.ground_slope, 0, 1.2), abs=0.15
+        )
+        smooth, dull = ({"ripples": None}, {"reflection": 0.0})
+        waves, mirror, water = (
+            render(dataclasses.replace(wet, objects=(dataclasses.replace(mover, **change),)), [0.0, 3.0]) for change in ({}, smooth, dull)
+        )
+        assert (waves.labels == water.labels).all()
+        image = np.abs(mirror.frames[0].astype(int) - water.frames[0]).max(axis=2) > 15
+        seen += bool(image[int(foot) :].sum() > 30)
+        bent += bool((np.abs(mirror.frames.astype(int) - waves.frames).max(axis=3) > 8).sum() > 30)
+    assert seen >= 6 and bent >= 4  # others are cut off, behind something, or as dark as the water
 
 
 def test_posts_stand_still_near_the_camera_and_rush_by() -> None:
