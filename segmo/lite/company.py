@@ -21,7 +21,7 @@ Complex = npt.NDArray[np.complexfloating[Any, Any]]
 
 SAME_OBJECT = 0.5  # affinity above which two groups are one object
 TOUCHING = 0.25  # what a frame counts in which two groups are on components that touch; 1 where they share a component
-DRIFT_LIMIT = 0.5  # sizes that points of one component may drift apart before they are two groups: limbs swing by less
+DRIFT_LIMIT = 0.4  # sizes that points of one component may drift apart before they are two groups: limbs swing by less
 APART_LIMIT = 1.2  # how far two groups may come apart, in geometric means of their size and of how far their own points stray
 FIRMEST_PX = 3.0  # map pixels by which points stray at least, for the noise of flow
 FIRM_APART_PX, FIRM_RATIO = 5.0, 4.0  # map pixels, and multiples of their own, by which two firm things come apart

@@ -7,6 +7,8 @@ that was out of sight is found again (`reappearing.py`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ import scipy
 from segmo.geometry import rescale_points
 from segmo.lite.company import FEWEST_POINTS, Field, Indices, Labels, group_points
 from segmo.lite.reappearing import rejoin
+from segmo.lite.seams import join_seamless, seams, touching
 from segmo.lite.trajectories import chain
 from segmo.parallel import parallel_map
 from segmo.types import finish
@@ -23,7 +26,6 @@ SEED_STRIDE = 3  # frames between those on which points are set out
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
-TOUCH_PX = 2  # map pixels within which two components touch
 PART_SHARE, PART_SHOWN = 0.15, 0.5  # of the area, and of the frames, of what it always touches, up to which something is a part of it
 SMALLEST_PX = 6  # foreground pixels of the map grid below which a component is noise
 COLOUR_PX = 0.4  # map pixels that one unit of colour difference is worth where two objects share a component
@@ -124,26 +126,6 @@ def component_of_points(components: Labels, positions: Field, visible: npt.NDArr
     return np.where(visible, components[np.arange(frames)[None], y, x], 0).astype(np.int32)
 
 
-def touching(components: Labels) -> Indices:
-    """(2, P) pairs of components of (T, h, w) ids that come within TOUCH_PX pixels of each other in a frame, each in both orders."""
-    return np.unique(np.concatenate(list(parallel_map(_meetings, components)), axis=1), axis=1)
-
-
-def _meetings(frame: Labels) -> Indices:
-    """(2, P) pairs of ids in one (h, w) frame, as `touching` gives them."""
-    reach = range(2 * TOUCH_PX + 1)
-    ids = frame.astype(np.float32)
-    kernel = np.ones((len(reach), len(reach)), np.uint8)
-    highest = cv2.dilate(ids, kernel)
-    lowest = cv2.erode(np.where(frame > 0, ids, np.float32(np.inf)), kernel)
-    y, x = np.nonzero((frame > 0) & (highest > lowest))  # few: there alone it is looked which ones meet
-    padded = np.pad(frame, TOUCH_PX)
-    around = np.stack([padded[y + down, x + right] for down in reach for right in reach])
-    meet = (around > 0) & (around != frame[y, x])
-    count = int(ids.max(initial=0)) + 1
-    return np.stack(np.divmod(np.unique((frame[y, x].astype(np.int64) * count + around)[meet]), count))
-
-
 def paint(components: Labels, objects: list[Indices], positions: Field, on: Labels, lab: npt.NDArray[np.uint8]) -> Labels:
     """(T, h, w) object numbers from 1 for the foreground, 0 = background.
 
@@ -198,7 +180,7 @@ def find_objects(
     flow: npt.NDArray[np.float16],
     error: npt.NDArray[np.uint8],
     valid: npt.NDArray[np.bool_],
-    seam: npt.NDArray[np.bool_] | None = None,
+    meeting: npt.NDArray[np.floating[Any]] | None = None,
 ) -> Labels:
     """(T, h, w) object numbers of a (T, h, w) foreground, 0 = background; the same number for the same object in every frame.
 
@@ -206,9 +188,9 @@ def find_objects(
         foreground: on the map grid.
         lab: (T, h, w, 3) CIE L*a*b* on the same grid.
         flow: (G, T, H, W, 2) on the flow grid, with its (G, T, H, W) photometric `error` and (G, T) `valid`.
-        seam: (T, h, w) where two objects meet.
+        meeting: (T, h, w) probability that two objects meet.
     """
-    components, count = connected_components(foreground, seam)
+    components, count = connected_components(foreground, None if meeting is None else seams(meeting))
     seeds = seed_points(components)
     if not len(seeds):
         return np.zeros_like(components)
@@ -219,8 +201,10 @@ def find_objects(
     start = seeds[:, 0].astype(np.int64)
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
-    company = group_points(on, positions, start, count, touching(components))
-    return join_parts(paint(components, rejoin(company, positions, components, on, lab), positions, on, lab))
+    beside = np.unique(np.concatenate(list(parallel_map(touching, components)), axis=1), axis=1)
+    company = group_points(on, positions, start, count, beside)
+    painted = paint(components, rejoin(company, positions, components, on, lab), positions, on, lab)
+    return join_parts(painted if meeting is None else join_seamless(painted, meeting))
 
 
 def join_parts(painted: Labels) -> Labels:
@@ -231,7 +215,7 @@ def join_parts(painted: Labels) -> Labels:
     count = int(painted.max(initial=0)) + 1
     area = np.stack([np.bincount(frame.ravel(), minlength=count) for frame in painted])
     meet = np.zeros((len(painted), count, count), np.bool_)
-    for pairs, here in zip(meet, parallel_map(_meetings, painted), strict=True):
+    for pairs, here in zip(meet, parallel_map(touching, painted), strict=True):
         pairs[tuple(here)] = True
     owner = np.arange(count, dtype=np.int32)
     for part in 1 + area[:, 1:].sum(axis=0).argsort(kind="stable"):

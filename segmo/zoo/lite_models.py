@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow, so they do not simply add up
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
 STEADYING = 0.7  # weight of neighbouring frames in the last word
-SEAM, SURE_SEAM = 0.6, 0.7  # probability above which two movers meet at a pixel, if it is above the second somewhere along the seam
 CUE_CHUNK = 20  # frames whose cues are computed at once: fewer steps in Python
 FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
 
@@ -281,7 +279,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-19"
+    identity = "lite-masks-20"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
@@ -295,11 +293,11 @@ class LiteMasks:
         if inputs.labels.nothing_moves:  # but for what is clicked
             logits = np.minimum(logits, -1.0)
         yield 0.4
-        seam = seams(evidence.seam_maps) if evidence.seam_maps.size else None
-        painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, seam)
+        meeting = evidence.seam_maps if evidence.seam_maps.size else None
+        painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, meeting)
         if settings.corrections:
             logits = corrections.apply_corrections(logits, lab, flow_links(fields, hw), settings.corrections, painted)
-            painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, seam)
+            painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, meeting)
         yield 0.6
         return finish_masks(clip, logits, painted, evidence, settings)
 
@@ -326,19 +324,6 @@ def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
     """Links to neighbouring frames on a grid of `hw`."""
     ahead, back = fields.gap(1), fields.gap(-1)
     return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw)
-
-
-def seams(probability: npt.NDArray[np.float16]) -> npt.NDArray[np.bool_]:
-    """(T, h, w) where two movers meet, from the (T, h, w) probability of it: whole seams, of which a part is sure."""
-
-    def of_frame(frame: npt.NDArray[np.float16]) -> npt.NDArray[np.bool_]:
-        count, labels = cv2.connectedComponents((frame > SEAM).astype(np.uint8))
-        sure = np.zeros(count, np.bool_)
-        sure[labels[frame > SURE_SEAM]] = True
-        found: npt.NDArray[np.bool_] = sure[labels]
-        return found
-
-    return np.stack([of_frame(frame) for frame in probability])
 
 
 def finish_masks(

@@ -19,7 +19,7 @@ from segmo.training.fusion_task import as_clip
 from segmo.training.fusion_task import seams as seam_map
 from segmo.training.shards import middle_flow
 from segmo.types import FlowFields, finish
-from segmo.zoo.lite_models import LiteDepth, LiteFlow, LiteMotion, seams
+from segmo.zoo.lite_models import LiteDepth, LiteFlow, LiteMotion
 from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS, load_flow_graph, load_fusion_graph, motion_probability
 from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
@@ -161,11 +161,3 @@ def test_what_depth_has_found_of_the_camera_changes_nothing_in_motion(monkeypatc
     assert not estimated  # all of it is known
     for name in ("network", "cue", "joint", "residual"):
         assert np.array_equal(getattr(found, name), getattr(expected, name)), name
-
-
-def test_a_seam_counts_as_a_whole_where_a_part_of_it_is_sure():
-    probability = np.zeros((2, 9, 9), np.float16)
-    probability[0, 2], probability[0, 6], probability[1, 2] = 0.65, 0.68, 0.65
-    probability[0, 2, 4] = 0.9
-    found = seams(probability)
-    assert found[0, 2].all() and found.sum() == 9, "neither a seam that is nowhere sure nor that of another frame"
