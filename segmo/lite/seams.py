@@ -18,7 +18,7 @@ Meeting = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Field]
 SEAM, SURE_SEAM = 0.6, 0.7  # probability above which two movers meet at a pixel, if it is above the second somewhere along the seam
 NO_SEAM = 0.2  # probability that all but a tenth of a contact stays below where one object is in two pieces
 TOUCH_PX = 2  # map pixels within which two of them touch
-FEWEST_CONTACTS = 2  # frames that must show the contact
+FEWEST_CONTACTS = 8  # frames that must show the contact: two that meet in passing are told apart by less than a seam
 SHORTEST_PX = 4  # pixels around a contact below which it tells nothing
 
 

@@ -19,8 +19,8 @@ def test_a_seam_counts_as_a_whole_where_a_part_of_it_is_sure() -> None:
 
 
 def halves(contact_frames: int, likely: float, gap: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two halves of a bar that touch in some of six frames, and a probability of a seam there."""
-    painted = np.zeros((6, 20, 40), np.int32)
+    """Two halves of a bar that touch in some of twelve frames, and a probability of a seam there."""
+    painted = np.zeros((12, 20, 40), np.int32)
     painted[:contact_frames, 5:15, 5:20], painted[:, 5:15, 20 + gap : 35] = 1, 2
     probability = np.zeros(painted.shape, np.float16)
     probability[:, :, 18:22] = likely
@@ -30,11 +30,11 @@ def halves(contact_frames: int, likely: float, gap: int = 0) -> tuple[np.ndarray
 @pytest.mark.parametrize(
     ("contact_frames", "likely", "gap", "count"),
     [
-        (6, 0.0, 0, 1),
-        (6, 0.1, 0, 1),
-        (6, 0.4, 0, 2),  # something parts them, though not for sure
-        (1, 0.0, 0, 2),  # a single frame tells too little
-        (6, 0.0, 6, 2),  # they do not touch
+        (12, 0.0, 0, 1),
+        (8, 0.1, 0, 1),
+        (12, 0.4, 0, 2),  # something parts them, though not for sure
+        (5, 0.0, 0, 2),  # they meet in passing
+        (12, 0.0, 6, 2),  # they do not touch
     ],
 )
 def test_what_touches_where_no_seam_is_likely_is_one_object(contact_frames: int, likely: float, gap: int, count: int) -> None:
@@ -45,13 +45,13 @@ def test_what_touches_where_no_seam_is_likely_is_one_object(contact_frames: int,
 
 
 def test_where_a_part_of_a_contact_is_a_seam_it_parts_all_of_it() -> None:
-    painted, probability = halves(6, 0.0)
+    painted, probability = halves(12, 0.0)
     probability[:, 5:8, 18:22] = 0.7  # three tenths of it
     assert len(np.unique(join_seamless(painted, probability))) == 3
 
 
 def test_of_three_in_a_row_the_middle_one_joins_all() -> None:
-    painted = np.zeros((4, 20, 60), np.int32)
+    painted = np.zeros((9, 20, 60), np.int32)
     painted[:, 5:15, 5:20], painted[:, 5:15, 20:35], painted[:, 5:15, 35:50] = 3, 1, 2
     probability = np.zeros(painted.shape, np.float16)
     assert np.array_equal(np.unique(join_seamless(painted, probability)), [0, 1])
