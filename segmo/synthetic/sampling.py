@@ -128,7 +128,7 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     kind = CAMERAS[rng.choice(4, p=config.camera_shares)]
     background = random_background(rng, config.hw, config.surfaces, config.dynamic_share, config.defocus_share, config.hover_share)
     movers = [_mover(rng, config, background) for _ in range(int(rng.choice(len(config.mover_shares), p=config.mover_shares)))]
-    floating = np.random.default_rng([seed, 0x5E])
+    floating, fooling = (np.random.default_rng([seed, own]) for own in (0x5E, 0x5D))  # whatever else is in the scene stays as it is
     water: tuple[DynamicSpec, ...] = ()
     if movers and background.ground is not None and floating.random() < config.water_share:
         movers[0], water = random_water(floating, config.hw, background, movers[0])
@@ -138,7 +138,6 @@ def sample_scene(seed: int, config: SceneConfig | None = None) -> SceneSpec:
     else:
         camera = _camera(rng, config, kind, movers)
     noise = int(rng.integers(2**31))
-    fooling = np.random.default_rng([seed, 0x5D])  # of its own, as above, so that whatever else is in the scene stays as it is without
     dynamics = water + background.dynamics + random_trail(rng, movers, config.dynamic_share)
     if movers and fooling.random() < config.cloud_share:
         dynamics += random_cloud(fooling, movers[0])
