@@ -13,7 +13,7 @@ from segmo.parallel import parallel_map
 
 Labels = npt.NDArray[np.int32]
 Field = npt.NDArray[np.floating[Any]]
-Meeting = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Field]
+Contacts = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Field]
 
 SEAM, SURE_SEAM = 0.6, 0.7  # probability above which two movers meet at a pixel, if it is above the second somewhere along the seam
 NO_SEAM = 0.2  # probability that all but a tenth of a contact stays below where one object is in two pieces
@@ -71,7 +71,7 @@ def join_seamless(painted: Labels, probability: Field) -> Labels:
     return joined
 
 
-def _contacts(frame: Labels, probability: Field) -> Meeting:
+def _contacts(frame: Labels, probability: Field) -> Contacts:
     """Ids (P,) of the two objects at each contact in one (h, w) frame, and (2, P) its pixels and how likely a seam is there.
 
     That is what all but the likeliest tenth of its pixels stay below.

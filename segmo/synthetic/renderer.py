@@ -211,7 +211,7 @@ class Renderer:
         if cutout.spec.reflection > 0:
             at = float(foot[0]), float(foot[1])
             bent = rippling(cutout.spec.ripples, at, cutout.spec.path(time), time) if cutout.spec.ripples else None
-            reflect(frame.rgb, rgba, window, float(foot[1]), cutout.spec.reflection, bent)
+            reflect(frame.rgb, rgba, window, at[1], cutout.spec.reflection, bent)
         _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
 
     def _plane_depth(self, cutout: Cutout, window: Window, time: float) -> Field:
