@@ -6,17 +6,42 @@ many calls side by side is both repeatable and faster, since neighbouring frames
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import cv2
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
+
+
+def core_count() -> int:
+    """How many cores this process may use: those it is bound to, and no more than its container's share of the machine, rounded up.
+
+    `os.cpu_count` tells how many the machine has. More threads than that share takes are stopped for most of the time, and hold memory.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _share_of_cores())))
+
+
+def _share_of_cores() -> float:
+    """Cores that the control group of a container may use at a time, by its second or first version; infinite where it says nothing."""
+    try:
+        if (_CONTROL_GROUP / "cpu.max").is_file():
+            quota, period = (_CONTROL_GROUP / "cpu.max").read_text().split()
+        else:
+            quota, period = ((_CONTROL_GROUP / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):  # no container, or "max": no limit
+        return math.inf
 
 
 @contextmanager
@@ -31,8 +56,8 @@ def single_threaded_cv2() -> Iterator[None]:
 
 
 def parallel_map(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Answers of `function` in the order of `items`, computed by as many threads as there are cores, few items ahead."""
-    workers = os.cpu_count() or 1
+    """Answers of `function` in the order of `items`, computed by a thread for each core there is, few items ahead."""
+    workers = core_count()
     with single_threaded_cv2(), ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[Answer]] = deque()
         try:

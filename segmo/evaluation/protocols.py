@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from segmo.evaluation.metrics import Values, boundary_f, label_similarities, reg
 from segmo.evaluation.predictions import prediction_files
 from segmo.evaluation.results import Evaluation, Scores
 from segmo.evaluation.sequences import sequence_list
+from segmo.parallel import core_count
 from segmo.types import Steps, UInt8
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def evaluate_mos(predictions: Path, annotations: Annotations, *, workers: int | 
     Args:
         predictions: a folder a sequence, see `prediction_files`.
         annotations: what to evaluate against.
-        workers: sequences evaluated at a time; the number of processors by default.
+        workers: sequences evaluated at a time; as many as `core_count` by default.
 
     Raises:
         DataError: a sequence, frame or file is missing or unreadable, or sizes differ; the message names it.
@@ -124,7 +124,7 @@ def evaluate_davis17(predictions: Path, annotations: Annotations, *, workers: in
 def each_sequence(annotations: Annotations, work: Callable[[AnnotatedSequence], list[Row]], workers: int | None) -> Steps[tuple[Row, ...]]:
     """Evaluate sequences in threads (decoding and counting run without the interpreter's lock); rows in the order of the list."""
     sequences = [annotations.open(name) for name in annotations.names]  # all errors of missing folders before any work
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(workers or core_count()) as pool:
         jobs = [pool.submit(work, sequence) for sequence in sequences]
         try:
             for done, job in enumerate(as_completed(jobs), start=1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 from collections import deque
@@ -20,6 +19,7 @@ from segmo.errors import OutputError
 from segmo.export.folder import OUTPUTS
 from segmo.export.rle import encode_objects
 from segmo.geometry import resize_labels
+from segmo.parallel import core_count
 from segmo.types import Clip, ObjectMasks, Steps, UInt8
 from segmo.video import write_alpha_webm, write_mp4
 
@@ -116,7 +116,7 @@ def write_frames(
     drawn: deque[Future[_Drawn]] = deque()
     pipes = _open_pipes(staging, clip, source, wanted)
     try:
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(4, core_count())) as pool:
             for t in range(len(clip) + _AHEAD):
                 if t < len(clip):
                     drawn.append(pool.submit(_draw, staging, clip, masks, t, wanted))

@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 import torch
 
 from segmo.device import PRECISIONS, pick_device
+from segmo.parallel import core_count
 
 
 def place(device: str, precisions: Collection[str] = PRECISIONS) -> tuple[torch.device, torch.dtype]:
-    """The device of that name, and what a network computes in there.
+    """The device of that name, and what a network computes in there. On the processor torch gets no more threads than there are cores for.
 
     Args:
         device: as `pick_device` takes it.
@@ -21,6 +22,8 @@ def place(device: str, precisions: Collection[str] = PRECISIONS) -> tuple[torch.
         DeviceError: it is not there.
     """
     picked = pick_device(device)
+    if picked.name == "cpu" and torch.get_num_threads() > core_count():  # it counts those of the machine, not of a container
+        torch.set_num_threads(core_count())
     return torch.device(picked.name), getattr(torch, picked.precision_among(precisions))
 
 

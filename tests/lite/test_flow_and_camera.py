@@ -8,7 +8,6 @@ import pytest
 
 from segmo.lite.camera import fit_homography, homography_flow
 from segmo.lite.flow import GAPS, GRID_SIDE, dense_flow, grid_size
-from segmo.parallel import parallel_map
 from segmo.types import finish
 
 
@@ -101,9 +100,3 @@ def test_flow_over_four_frames_follows_what_is_small_and_fast() -> None:
         frame[40:64, 20 + 6 * t : 44 + 6 * t] = ball
     flow = finish(dense_flow(frames)).flow[GAPS.index(4), 0, 42:62, 22:42].astype(np.float32)
     assert np.abs(flow - (24, 0)).mean() < 1
-
-
-def test_parallel_map_keeps_order_and_passes_errors_on() -> None:
-    assert list(parallel_map(lambda n: n * n, range(50))) == [n * n for n in range(50)]
-    with pytest.raises(ZeroDivisionError):
-        list(parallel_map(lambda n: 1 // n, [1, 0, 2]))
