@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from segmo.ui import handlers, text
-from segmo.ui.events import QUEUE, Components
+from segmo.ui.events import Components, in_turn
 from segmo.ui.limits import Limits
 
 
@@ -27,7 +27,7 @@ def add_api(controls: Components, limits: Limits, video_types: list[str]) -> Non
     def stages(clip: str | None, **values: Any) -> Iterator[tuple[list[str] | None, Mapping[str, Any]]]:
         yield from handlers.stages_of(clip, values)
 
-    shared: dict[str, Any] = {"inputs_kwargs": controls, "concurrency_id": QUEUE, "validator": validate}
+    shared: dict[str, Any] = {"inputs_kwargs": controls, "validator": validate, **in_turn(limits)}
     with gr.Row(visible=False):
         clip = gr.File(label="clip", file_types=video_types)
         overlay, archive, summary = gr.File(label="overlay"), gr.File(label="archive"), gr.JSON(label="summary")

@@ -104,14 +104,15 @@ def command_line(clip: str, settings: Settings) -> str:
 
 def client_snippet(settings: Settings) -> str:
     """The Python that repeats a run through the app's API."""
-    values = {name(option): _value(settings, option.path) for option in iter_options() if _value(settings, option.path) != option.default}
+    changed = (option for option in iter_options() if _value(settings, option.path) != option.default or option.path == ("preset",))
+    values = {name(option): _value(settings, option.path) for option in changed}  # the server may start with another preset
     if settings.masks.corrections:
         values[CLICKS] = values_of(settings)[CLICKS]
-    changed = "".join(f", {key}={value!r}" for key, value in values.items())
+    given = "".join(f", {key}={value!r}" for key, value in values.items())
     return (
         "from gradio_client import Client, handle_file\n\n"
         f"client = Client({ADDRESS})\n"
-        f'overlay, archive, summary = client.predict(handle_file("clip.mp4"){changed}, api_name="/segment")'
+        f'overlay, archive, summary = client.predict(handle_file("clip.mp4"){given}, api_name="/segment")'
     )
 
 

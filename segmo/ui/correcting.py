@@ -16,7 +16,7 @@ from segmo.errors import DataError
 from segmo.settings import Correction, Settings, with_values
 from segmo.ui import handlers, panels, parts, text
 from segmo.ui.controls import CLICKS, parse_clicks
-from segmo.ui.events import QUEUE, QUIET, Page
+from segmo.ui.events import QUIET, Page, follow_up, in_turn
 from segmo.ui.examples import Example, origin
 from segmo.ui.gpu import run_stages
 from segmo.ui.panels import Updates
@@ -87,18 +87,18 @@ def apply(
         return
     before, source = found
     yield {"message": panels.message("info", "Applying.", text.IN_LINE), **buttons(running=True)}
-    page = Translator(new_result())
+    page = None
     try:
         content = parts.load(before)
         record = content["run"]
         assert isinstance(record, RunPart)
         settings = with_values(Settings.from_dict(record.settings), {("masks", "corrections"): parse_clicks(clicks)})
-        page = Translator(page.directory, content)
+        page = Translator(new_result(), content)
         shutil.copytree(before / parts.VIEW_FOLDER, page.directory / parts.VIEW_FOLDER, copy_function=link_or_copy)
         for updates in handlers.fill(page, source, settings, stages):
             yield {name: value for name, value in updates.items() if not name.startswith("correct")}
     except Exception as error:
-        yield {**page.fail(), "message": handlers.problem(error)}
+        yield handlers.failed(page, error)
         return
     corrected, computed = page.parts["result"], [step.name for step in page.progress.steps if step.state == DONE]
     assert isinstance(corrected, ResultPart)
@@ -155,8 +155,8 @@ def place_correcting(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return placed
 
 
-def connect_correcting(page: Page) -> None:
-    """Bind the events of the controls to the handlers."""
+def connect_correcting(page: Page) -> Any:
+    """Bind the events of the controls to the handlers; returns the one that applies the clicks."""
     own, everything = page.parts, list(page.all.values())
     shown = [own["shown"], own["correct_frame"], page.controls[CLICKS]]
     outputs = [own["correct_picture"], own["correct_note"], page.controls[CLICKS]]
@@ -200,5 +200,7 @@ def connect_correcting(page: Page) -> None:
     own["correct_add"].click(on_add, [*shown, own["correct_mode"], *aim], outputs, queue=False, **QUIET)
     own["correct_undo"].click(on_undo, shown, outputs, queue=False, **QUIET)
     own["correct_clear"].click(on_clear, shown[:2], outputs, queue=False, **QUIET)
-    applying = own["correct_apply"].click(on_apply, shown, everything, concurrency_id=QUEUE, **QUIET)
+    applying = own["correct_apply"].click(on_apply, shown, everything, **in_turn(page.limits), **QUIET)
+    follow_up(page, applying)
     own["stop"].click(None, cancels=[applying], queue=False, **QUIET)
+    return applying

@@ -1,7 +1,7 @@
 """What a run will cost before it starts: seconds a stage, from a small model that learns from the runs of this computer.
 
 A stage takes `speed * (per_unit * units + per_megapixel * megapixels)` seconds, where megapixels are those of all frames together.
-The two costs of a stage are constants; its speed is the ratio of measured to expected seconds over the last runs, kept in
+The two costs of a stage with a model are constants; its speed is the ratio of measured to expected seconds over the last runs, kept in
 `timings.json` of the cache folder. The estimate on the page and the duration asked of ZeroGPU, stage by stage, come from the same
 function.
 """
@@ -34,40 +34,22 @@ GPU_SECONDS = (10, 60)
 """Least and most asked of ZeroGPU for one stage: a minute is what every visitor's daily quota allows."""
 GPU_MARGIN = 1.5
 
-Costs = Mapping[str, tuple[float, float]]
 Timings = dict[str, dict[str, list[list[float]]]]
 
-COSTS: dict[str, Costs] = {
-    "lite": {
-        "frames": (0.0, 0.02),
-        "flow": (0.06, 0.0),
-        "depth": (0.028, 0.0),
-        "tracks": (0.004, 0.0),
-        "features": (0.04, 0.0),
-        "motion": (0.04, 0.0),
-        "masks": (0.02, 0.06),
-        "files": (0.01, 0.12),
-    },
-    "paper": {
-        "frames": (0.0, 0.02),
-        "depth": (0.06, 0.0),
-        "tracks": (0.15, 0.0),
-        "features": (0.15, 0.0),
-        "motion": (0.05, 0.0),
-        "masks": (0.12, 0.0),
-        "files": (0.01, 0.12),
-    },
-    "paper-fast": {
-        "frames": (0.0, 0.02),
-        "depth": (0.02, 0.0),
-        "tracks": (0.15, 0.0),
-        "features": (0.15, 0.0),
-        "motion": (0.02, 0.0),
-        "masks": (0.06, 0.0),
-        "files": (0.01, 0.12),
-    },
+COSTS: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "frames": {"": (0.0, 0.02)},
+    "flow": {"lite": (0.06, 0.0)},
+    "depth": {"lite": (0.028, 0.0), "depth-anything-v2-large": (0.06, 0.0), "depth-anything-v2-small": (0.02, 0.0)},
+    "tracks": {"lite": (0.004, 0.0), "bootstapir": (0.15, 0.0)},
+    "features": {"lite": (0.04, 0.0), "dinov2-base": (0.15, 0.0)},
+    "motion": {"lite": (0.04, 0.0), "moseg": (0.05, 0.0)},
+    "masks": {"lite": (0.02, 0.06), "sam2-large": (0.12, 0.0), "sam2.1-tiny": (0.06, 0.0)},
+    "files": {"": (0.01, 0.12)},
 }
-"""Seconds a unit and a megapixel, by preset and stage; see `Work.units`. The files are those of the tabs as well."""
+"""Seconds a unit and a megapixel, by stage and model; see `Work.units`. A model that is not here counts as the dearest of its stage until
+it has run. The files are those of the tabs as well."""
+_READ_FLOW = ("depth", "tracks", "motion", "masks")
+"""Stages for which flow is made where their model is lite."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +62,25 @@ class Work:
     queries: int
     points: int
     """Most tracks that are followed."""
+    models: Mapping[str, str]
+    """The model's name for every role."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that can occur; flow is made for some models only."""
+        flow = any(self.models[stage] == "lite" for stage in _READ_FLOW)
+        return tuple(stage for stage in COSTS if flow or stage != "flow")
+
+    def model(self, stage: str) -> str:
+        """Name of a stage's model; empty for one without."""
+        return self.models.get(stage, "")
 
     def units(self, stage: str) -> float:
         """What the cost of a stage grows with, beside the megapixels: frames, query frames, or frames with 5000 points each."""
         if stage == "features":
             return self.queries
-        return self.frames * self.points / 5000 if stage == "tracks" else self.frames
+        pointwise = stage == "tracks" or self.model(stage) == "moseg"
+        return self.frames * self.points / 5000 if pointwise else self.frames
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,11 @@ class Estimate:
 
 
 def work_of(planned: FramePlan, settings: Settings) -> Work:
-    """What the present settings make of a clip."""
+    """What the present settings make of a clip.
+
+    Raises:
+        SettingsError: the models do not go together.
+    """
     return _work(planned.frame_count, planned.hw, settings)
 
 
@@ -118,20 +117,20 @@ def work_on(clip: Clip, settings: Settings) -> Work:
     return _work(len(clip), clip.hw, settings)
 
 
-def estimate(work: Work, preset: str) -> Estimate:
+def estimate(work: Work) -> Estimate:
     """Expected seconds of every stage on this computer."""
-    measured = _load().get(preset, {})
-    return Estimate({stage: _speed(measured.get(stage, [])) * _expected(stage, work, preset) for stage in COSTS[preset]})
+    measured = _load()
+    return Estimate({stage: _speed(measured.get(stage, {}).get(work.model(stage), [])) * _expected(stage, work) for stage in work.stages})
 
 
-def learn(work: Work, preset: str, seconds: Iterable[tuple[str, float]]) -> None:
+def learn(work: Work, seconds: Iterable[tuple[str, float]]) -> None:
     """Remember what the stages of a run took; stages that came from the cache must be left out."""
     timings = _load()
-    rows = timings.setdefault(preset, {})
     for stage, took in seconds:
-        expected = _expected(stage, work, preset)
+        expected = _expected(stage, work)
         if expected and took >= LEAST_S:
-            rows[stage] = [*rows.get(stage, []), [round(expected, 4), round(took, 4)]][-RUNS_KEPT:]
+            rows = timings.setdefault(stage, {})
+            rows[work.model(stage)] = [*rows.get(work.model(stage), []), [round(expected, 4), round(took, 4)]][-RUNS_KEPT:]
     with contextlib.suppress(OutputError):  # a full disk must not spoil a run that is done
         write_text(_path(), json.dumps(timings))
 
@@ -175,14 +174,15 @@ def on_zero_gpu() -> bool:
 
 def _work(frames: int, hw: tuple[int, int], settings: Settings) -> Work:
     from segmo.stages.tracks import query_frames
-    from segmo.zoo.presets import within_preset
+    from segmo.zoo.presets import models_of, within_preset
 
     queries = len(query_frames(frames, settings.query.stride)) if frames else 0
-    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, within_preset(settings).tracks.max_tracks)
+    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, within_preset(settings).tracks.max_tracks, models_of(settings))
 
 
-def _expected(stage: str, work: Work, preset: str) -> float:
-    unit, megapixel = COSTS[preset].get(stage, (0.0, 0.0))
+def _expected(stage: str, work: Work) -> float:
+    costs = COSTS[stage]
+    unit, megapixel = costs.get(work.model(stage), max(costs.values()))
     return unit * work.units(stage) + megapixel * work.megapixels
 
 
@@ -201,8 +201,9 @@ def _load() -> Timings:
     try:
         content = json.loads(_path().read_text(encoding="utf-8"))
         return {
-            preset: {stage: [[float(row[0]), float(row[1])] for row in rows] for stage, rows in stages.items()}
-            for preset, stages in content.items()
+            stage: {model: [[float(row[0]), float(row[1])] for row in rows] for model, rows in models.items()}
+            for stage, models in content.items()
+            if stage in COSTS
         }
     except (OSError, ValueError, AttributeError, TypeError, IndexError):
         return {}

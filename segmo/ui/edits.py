@@ -29,8 +29,9 @@ class ObjectEdits:
     """Objects that are listed and neither drawn nor written."""
 
     def then(self, later: ObjectEdits) -> ObjectEdits:
-        """These changes and later ones, made on the list that these left."""
-        return ObjectEdits({**self.names, **later.names}, {**self.merged, **later.merged}, self.deleted | later.deleted, later.off)
+        """These changes and later ones, made on the list that these left; who gets the default name back has none of its own."""
+        names = {identity: name for identity, name in {**self.names, **later.names}.items() if name != default_name(identity)}
+        return ObjectEdits(names, {**self.merged, **later.merged}, self.deleted | later.deleted, later.off)
 
     def owner(self, identity: int) -> int:
         """The object that an object is part of in the end; 0 if it is deleted."""
@@ -66,7 +67,7 @@ def parse_edits(text: str) -> ObjectEdits:
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"The list of objects cannot be read ({error}). Reload the page.") from error
     edits = ObjectEdits(
-        {identity: name[:LONGEST_NAME] for identity, name, *_ in rows if name and name != default_name(identity)},
+        {identity: name[:LONGEST_NAME] or default_name(identity) for identity, name, *_ in rows},
         {identity: into for identity, _, _, into, _ in rows if into and into != identity},
         frozenset(identity for identity, *_, deleted in rows if deleted),
         frozenset(identity for identity, _, on, _, _ in rows if not on),

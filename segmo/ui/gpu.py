@@ -111,7 +111,7 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
 
     if not _needs_gpu(job, store):
         return (yield from compute(job, store))
-    if too_long := cost.beyond_loan(cost.estimate(_work(job), job.settings.preset), [_stage(job)], len(job["frames"])):
+    if too_long := cost.beyond_loan(cost.estimate(_work(job)), [_stage(job)], len(job["frames"])):
         raise LoanError(too_long)  # rather than spend a minute of the visitor's quota on nothing
     gc.collect()  # decoders among the garbage have threads, which are waited for without end if they are collected after the fork
     made = None
@@ -129,7 +129,7 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
         raise LoanError(f"{error.title}: {said}. {text.LOAN_ADVICE}") from error
     if made is None:
         raise LoanError("The lent GPU was taken back before the stage was done. Press Run again; finished stages are kept.")
-    cost.learn(_work(job), job.settings.preset, [(_stage(job), made.seconds)])
+    cost.learn(_work(job), [(_stage(job), made.seconds)])
     return made.product
 
 
@@ -143,7 +143,7 @@ def _needs_gpu(job: Job, store: ModelStore) -> bool:
 
 def _seconds(job: Job) -> int:
     """Seconds to ask of ZeroGPU: what the page told the visitor."""
-    return cost.estimate(_work(job), job.settings.preset).gpu_s(_stage(job))
+    return cost.estimate(_work(job)).gpu_s(_stage(job))
 
 
 @spaces.GPU(duration=_seconds)  # type: ignore[untyped-decorator]

@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,7 +28,7 @@ from segmo.ui.gpu import run_stages, stages_on_gpu, warm_up
 from segmo.ui.limits import Limits
 from segmo.ui.panels import Updates
 from segmo.ui.progress import Progress
-from segmo.ui.results import find_result, keep_source, link_or_copy, new_result, results_directory
+from segmo.ui.results import find_result, keep_source, link_or_copy, new_result, results_directory, same_content
 from segmo.ui.translate import Translator, buttons, shown
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
@@ -37,8 +37,9 @@ if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens 
 log = logging.getLogger(__name__)
 
 PLAYER_SIDE_PX = 640
-SETTLE_S = 0.5  # after this long nothing of a stopped run is under way to the page any more
 """Of the version of an upload that plays in the panel."""
+SETTLE_S = 0.5
+"""After this long nothing of a stopped run is under way to the page any more."""
 
 Pipeline = Callable[[Path, Settings], "Generator[StageEvent, None, Result]"]
 Item = TypeVar("Item")
@@ -61,6 +62,7 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     return {
         **nothing,
         "poster": gr.update(value=seen.picture, visible=True),
+        "to_play": clip,
         "clip_note": panels.forecast(seen.facts, seen.use, seen.cost, seen.warnings),
     }
 
@@ -68,7 +70,7 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
 def no_clip() -> Updates:
     """Nothing of the visitor's own on the page; clicks on an earlier clip mean nothing on the next."""
     hidden = {"poster": gr.update(value=None, visible=False), "player": gr.update(value=None, visible=False)}
-    return {**hidden, "clip_note": "", CLICKS: ""}
+    return {**hidden, "clip_note": "", "to_play": None, CLICKS: ""}
 
 
 def describe(clip: Path | None, values: Mapping[str, Any]) -> Updates:
@@ -76,28 +78,27 @@ def describe(clip: Path | None, values: Mapping[str, Any]) -> Updates:
     return {"clip_note": inspect(str(clip), values)["clip_note"] if clip else ""}
 
 
-def drop(upload: str | None, values: Mapping[str, Any]) -> Iterator[Updates]:
-    """A clip was dropped or taken away: describe it at once, and then let it play, whatever it was recorded with.
-
-    A run.json instead of a clip brings its settings back.
-    """
+def drop(upload: str | None, values: Mapping[str, Any]) -> Updates:
+    """A clip was dropped or taken away: describe it. A run.json instead of a clip brings its settings back."""
     if upload and Path(upload).suffix.lower() == ".json":
-        yield {"upload": None, **restore(Path(upload))}
-        return
-    first = {**inspect(upload, values), "example": None, "correct": gr.update(visible=False)}  # which clip Run takes must be plain to see
-    yield first
-    if upload is None or not first["poster"]["visible"]:
-        return
+        return {"upload": None, **restore(Path(upload))}
+    return {**inspect(upload, values), "example": None, "correct": gr.update(visible=False)}  # which clip Run takes must be plain to see
+
+
+def play(clip: str | None, values: Mapping[str, Any]) -> Updates:
+    """Let a dropped clip play, whatever it was recorded with; its first picture stays where that cannot be done."""
+    if clip is None:
+        return {"poster": gr.update()}  # gradio wants something of every event
     from segmo.video import normalise
 
     try:
         warm_up(settings_from(values))
         player = new_result() / "clip.mp4"
-        normalise(upload, player, max_side=PLAYER_SIDE_PX)
+        normalise(clip, player, max_side=PLAYER_SIDE_PX)
     except Exception as error:
-        log.warning("A clip can be read but not shown: %s", error)
-        return
-    yield {"poster": gr.update(visible=False), "player": gr.update(value=str(player), visible=True)}
+        log.warning("A clip cannot be shown: %s", error)
+        return {"poster": gr.update()}
+    return {"poster": gr.update(visible=False), "player": gr.update(value=str(player), visible=True)}
 
 
 def restore(path: Path) -> Updates:
@@ -142,6 +143,28 @@ def take_settings(result: str, examples: Mapping[str, Path]) -> Updates:
     return values_of(Settings.from_dict(_record(parts.load(directory)).settings))
 
 
+def use_settings(result: str, source: Path | None, examples: Mapping[str, Example]) -> Updates:
+    """The controls as they were for a result; clicks, which are places in its clip, only where no other clip is to be run."""
+    updates = take_settings(result, {name: example.result for name, example in examples.items()})
+    if not _may_be_of(result, source, examples):
+        updates.pop(CLICKS, None)
+    return updates
+
+
+def settled(result: str, source: Path | None, values: Mapping[str, Any], examples: Mapping[str, Example]) -> Updates:
+    """What a new result leaves to say about the clip and settings of the page, which may be others than the result has by now.
+
+    The same run costs next to nothing now; and clicks on the result are settings of the next run, so they must be of the same clip.
+    """
+    return {**describe(source, values), "correct": gr.update(visible=bool(result) and _may_be_of(result, source, examples))}
+
+
+def _may_be_of(result: str, source: Path | None, examples: Mapping[str, Example]) -> bool:
+    """Whether a result was made from a clip, or there is none to run."""
+    found = origin(result, examples)
+    return source is None or (found is not None and same_content(found[1], source))
+
+
 def stand_in_line(clip: Path | None = None, values: Mapping[str, Any] | None = None, limits: Limits | None = None) -> Updates:
     """Answer a press of Run at once, also when others are being served; what is not allowed does not wait at all."""
     if clip is not None and limits is not None:
@@ -169,13 +192,13 @@ def run(clip: Path | None, values: Mapping[str, Any], *, stages: Pipeline = run_
     if clip is None:
         yield {"message": panels.message("info", "", text.NO_CLIP), **buttons(running=False)}
         return
-    page = Translator(new_result())
-    yield page.begin()
+    page = None
     try:
+        page = Translator(new_result())
+        yield page.begin()
         yield from fill(page, clip, settings_from(values), stages)
-        yield describe(clip, values)  # the same run costs next to nothing now
     except Exception as error:
-        yield {**page.fail(), "message": problem(error)}
+        yield failed(page, error)
 
 
 def fill(page: Translator, clip: Path, settings: Settings, stages: Pipeline = run_stages) -> Generator[Updates, None, None]:
@@ -208,11 +231,12 @@ def edit_objects(
         yield {"message": panels.message("info", "", text.NOT_KEPT)}
         return
     yield {"message": panels.message("info", "Applying.", text.IN_LINE), **buttons(running=True)}
-    page = Translator(new_result())
+    page = None
     try:
+        page = Translator(new_result())
         yield from _redrawn(page, *found, parse_edits(listed), stages)
     except Exception as error:
-        yield {**page.fail(), "message": problem(error)}
+        yield failed(page, error)
         return
     yield {**open_result(page.directory), "message": panels.message("info", "Applied.", text.APPLIED)}
 
@@ -279,10 +303,10 @@ def stages_of(
     Raises:
         gr.Error: the run failed; the message says why and what to do.
     """
-    page = Translator(new_result())
     try:
         if clip is None:
             raise InputError("No clip was given. Pass a video file as `clip`.")
+        page = Translator(new_result())
         for _ in fill(page, Path(clip), settings_from(values), stages):
             step = next((step for step in page.progress.steps if step.name == page.progress.running), None)
             if step is not None:
@@ -331,7 +355,7 @@ def _learn(result: Result, files_seconds: float) -> None:
     """Let the next estimate know what this run took (0 is nothing to learn); lent GPUs tell for themselves, without the wait for them."""
     told = stages_on_gpu(result.settings)
     seconds = [(row.stage, row.seconds) for row in result.stages if not row.cached and row.stage not in told]
-    cost.learn(cost.work_on(result.clip, result.settings), result.settings.preset, [*seconds, ("files", files_seconds)])
+    cost.learn(cost.work_on(result.clip, result.settings), [*seconds, ("files", files_seconds)])
 
 
 def _record(content: Mapping[str, parts.Part]) -> parts.RunPart:
@@ -354,6 +378,11 @@ def translated(steps: Generator[Item, None, Made], translate: Callable[[Item], I
 
 def _answer(stage: str, fraction: float) -> Answer:
     return None, None, {"stage": stage, "fraction": round(fraction, 3)}
+
+
+def failed(page: Translator | None, error: Exception) -> Updates:
+    """The page after an error; `page` is None where the run could not even begin."""
+    return {**(page.fail() if page else buttons(running=False)), "message": problem(error)}
 
 
 def problem(error: Exception) -> str:

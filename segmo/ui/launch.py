@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         sys.exit(f"segmo: {results_directory()} cannot be written ({error.strerror}). Set SEGMO_CACHE to a folder that can.")
     os.environ.setdefault("GRADIO_TEMP_DIR", str(results_directory().with_name("uploads")))
-    gr.set_static_paths([DIRECTORY])  # served in place, not copied
+    gr.set_static_paths([DIRECTORY, results_directory()])  # served in place, not copied
     preset, reason = (options.preset, "") if options.preset else default_preset()
     app = build_app(preset, find_examples(), limits, reason)
     app.queue(max_size=limits.queue)

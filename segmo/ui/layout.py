@@ -11,7 +11,7 @@ from segmo.ui import handlers, panels, text
 from segmo.ui.api import add_api
 from segmo.ui.controls import build_controls
 from segmo.ui.correcting import connect_correcting, place_correcting
-from segmo.ui.events import Components, Page, connect
+from segmo.ui.events import Components, Page, connect, connect_examples
 from segmo.ui.examples import Example
 from segmo.ui.limits import Limits
 from segmo.ui.packing import connect_packing
@@ -35,10 +35,8 @@ def build_app(preset: str, examples: Mapping[str, Example], limits: Limits, reas
                 parts |= _build_result(start)
         webcam = parts.pop("webcam")
         page = Page(app, parts, controls, examples, limits)
-        connect(page)
-        connect_correcting(page)
-        connect_packing(page)
-        connect_webcam(page, webcam)
+        earlier = [*connect(page), connect_correcting(page), *connect_packing(page), connect_webcam(page, webcam)]
+        connect_examples(page, earlier)
         add_api(controls, limits, VIDEO_TYPES)
     return app
 
@@ -49,6 +47,7 @@ def _build_panel(preset: str, reason: str, examples: Mapping[str, Example], limi
     gr.HTML(text.upload_title(limits.upload_mb, limits.clip_seconds, limits.frames))
     parts["upload"] = gr.File(label="Your video", show_label=False, file_types=[*VIDEO_TYPES, ".json"], height=130, elem_id="upload")
     parts["webcam"] = place_webcam()
+    parts["to_play"] = gr.State(None)  # a dropped clip that is to play in the panel
     parts["poster"] = gr.Image(
         visible=False, interactive=False, show_label=False, buttons=[], elem_id="poster", alt_text="First picture of the clip"
     )
@@ -92,7 +91,9 @@ def _build_result(start: Updates) -> Components:
                 for slot in panels.CONTENT[name]:
                     parts[slot] = _content(slot, given(slot))
                 if name == "result":
-                    parts["apply_objects"] = gr.Button("Apply the list to video and files", size="sm", elem_id="apply-objects")
+                    parts["apply_objects"] = gr.Button(
+                        "Apply the list to video and files", **given("apply_objects"), size="sm", elem_id="apply-objects"
+                    )
                     parts["listed"] = gr.Textbox(visible=False)
                     parts |= place_correcting({name: given(name) for name in ("correct", "correct_frame")})
     return parts

@@ -11,7 +11,7 @@ import gradio as gr
 from segmo.errors import DataError
 from segmo.settings import Settings
 from segmo.ui import delivery, handlers, panels, parts, text
-from segmo.ui.events import QUEUE, QUIET, Page
+from segmo.ui.events import QUIET, Page, in_turn
 from segmo.ui.examples import Example, unpack
 from segmo.ui.gpu import run_stages
 from segmo.ui.panels import Updates
@@ -77,8 +77,8 @@ def _told(event: StageEvent) -> Iterator[Updates]:
         yield {"files_note": panels.note("", (f"{text.MAKING} {text.STAGES[event.stage].lower()} …",), ())}
 
 
-def connect_packing(page: Page) -> None:
-    """Bind a choice to its handlers."""
+def connect_packing(page: Page) -> list[Any]:
+    """Bind a choice to its handlers; returns the events that pack, which end where another result is on its way."""
     own = page.parts
     chosen = [own["shown"], own["contents"]]
     outputs = [own[name] for name in ("archive", "files", "files_note")]
@@ -92,4 +92,6 @@ def connect_packing(page: Page) -> None:
             yield page.named(updates)
 
     packed = own["contents"].input(on_choice, chosen, outputs, trigger_mode="always_last", **QUIET)
-    packed.then(on_missing, chosen, outputs, concurrency_id=QUEUE, **QUIET)
+    made = packed.success(on_missing, chosen, outputs, **in_turn(page.limits), **QUIET)
+    gr.on([own[name].click for name in ("run", "apply_objects", "correct_apply")], None, cancels=[packed, made], queue=False, **QUIET)
+    return [packed, made]

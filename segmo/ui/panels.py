@@ -51,8 +51,6 @@ def show(name: str, part: Part, directory: Path) -> Updates:
         assert isinstance(part, RunPart)
         updates = {"record": _record(part)}
     shown: Updates = {slot: gr.update(value=value or None, visible=bool(value)) for slot, value in updates.items()}
-    if isinstance(part, ResultPart):
-        shown |= correct(part)
     if isinstance(part, FilesPart):
         shown["archive"] |= {"interactive": True}
     shown[f"{name}_note"] = note(text.ABOUT[name], part.facts, part.notes)
@@ -250,4 +248,6 @@ def show_all(parts: Mapping[str, Part], directory: Path) -> Updates:
     updates = clear()
     for name, part in parts.items():
         updates.update(show(name, part, directory))
+        if isinstance(part, ResultPart):
+            updates |= correct(part)
     return updates

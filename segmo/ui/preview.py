@@ -51,7 +51,7 @@ def preview(clip: Path, settings: Settings) -> Preview:
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
         f"tracks will start on {work.queries}",
     ]
-    expected = cost.estimate(work, settings.preset)
+    expected = cost.estimate(work)
     words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
     refused = ""
     try:

@@ -23,12 +23,14 @@ class Step:
     """Share done, in [0, 1]."""
     seconds: float = 0.0
     """Seconds spent on it."""
+    note: str = ""
+    """What it does while it runs, where that is not its own work."""
 
     @property
     def detail(self) -> str:
         """The state in two or three words."""
         if self.state == RUNNING:
-            return f"{self.fraction:.0%} · {_seconds(self.seconds)}"
+            return f"{self.note or f'{self.fraction:.0%}'} · {_seconds(self.seconds)}"
         if self.state == DONE:
             return _seconds(self.seconds)
         return {CACHED: "from cache", SKIPPED: "not needed"}.get(self.state, self.state)
@@ -50,9 +52,9 @@ class Progress:
         """Whether any step is past waiting."""
         return any(step.state != WAITING for step in self.steps)
 
-    def change(self, name: str, state: str, fraction: float = 0.0, seconds: float = 0.0) -> Progress:
+    def change(self, name: str, state: str, fraction: float = 0.0, seconds: float = 0.0, note: str = "") -> Progress:
         """The steps with one of them in another state."""
-        new = Step(name, state, fraction, seconds)
+        new = Step(name, state, fraction, seconds, note)
         return Progress(tuple(new if step.name == name else step for step in self.steps))
 
     def finish(self) -> Progress:

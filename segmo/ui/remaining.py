@@ -31,7 +31,7 @@ def beyond_loan(clip: Path, settings: Settings, work: cost.Work) -> str:
     stages = set(gpu.stages_on_gpu(settings))
     if not stages:
         return ""
-    return cost.beyond_loan(cost.estimate(work, settings.preset), stages & set(stages_to_compute(clip, settings)), work.frames)
+    return cost.beyond_loan(cost.estimate(work), stages & set(stages_to_compute(clip, settings)), work.frames)
 
 
 @functools.lru_cache(maxsize=64)

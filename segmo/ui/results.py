@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from segmo.cache import cache_directory
+from segmo.errors import OutputError
 from segmo.ui.limits import limits_from
 from segmo.ui.parts import VIEW_FILE
 
@@ -42,16 +44,32 @@ def link_or_copy(source: Path | str, target: Path | str) -> None:
         shutil.copyfile(source, target)
 
 
+def same_content(clip: Path, other: Path) -> bool:
+    """Whether two files hold the same clip; false where either is gone."""
+    try:
+        return os.path.samefile(clip, other) or filecmp.cmp(clip, other, shallow=False)
+    except OSError:
+        return False
+
+
 def source_of(directory: Path) -> Path | None:
     """The clip of a run, where it was kept."""
     return next(sources_directory().glob(f"{directory.name}.*"), None)
 
 
 def new_result() -> Path:
-    """A new, empty folder for one run; old ones go."""
+    """A new, empty folder for one run; old ones go.
+
+    Raises:
+        OutputError: none can be made.
+    """
     sweep(limits_from().keep_hours)
     directory = results_directory() / secrets.token_hex(16)
-    directory.mkdir(parents=True)
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"There is no room for a result ({reason}). Free space on the server's disk, or try again later.") from None
     return directory
 
 

@@ -33,10 +33,11 @@ def buttons(running: bool) -> Updates:
 
 def shown(directory: Path | None) -> Updates:
     """Which finished result is on the page, and the link to it; an example's folder is not kept among the results."""
+    usable = {name: gr.update(visible=directory is not None) for name in ("use_settings", "apply_objects")}
     if directory is None:
-        return {"shown": "", "share": "", "use_settings": gr.update(visible=False)}
+        return {"shown": "", "share": "", **usable}
     until = results.kept_until(directory) if directory.parent == results.results_directory() else None
-    return {"shown": directory.name, "share": panels.share(directory.name, until), "use_settings": gr.update(visible=True)}
+    return {"shown": directory.name, "share": panels.share(directory.name, until), **usable}
 
 
 class Translator:
@@ -74,7 +75,7 @@ class Translator:
     def follow(self, event: StageEvent) -> Iterator[Updates]:
         """What an event changes in the strip of steps alone."""
         if event.status in ("started", "progress"):
-            yield from self.advance(event.stage, event.fraction, event.seconds)
+            yield from self.advance(event.stage, event.fraction, event.seconds, event.note)
             return
         state = CACHED if event.status == "cached" else DONE
         self.progress = self.progress.change(event.stage, state, 1.0, event.seconds)
@@ -82,10 +83,10 @@ class Translator:
             self.progress = self.progress.before_files()
         yield self.steps()
 
-    def advance(self, stage: str, fraction: float, seconds: float) -> Iterator[Updates]:
+    def advance(self, stage: str, fraction: float, seconds: float, note: str = "") -> Iterator[Updates]:
         """Progress of a step; most of it comes faster than a page needs and is dropped."""
         fresh = self.progress.running != stage
-        self.progress = self.progress.change(stage, RUNNING, fraction, seconds)
+        self.progress = self.progress.change(stage, RUNNING, fraction, seconds, note)
         if fresh or time.perf_counter() - self._shown_at > REFRESH_S:
             yield self.steps()
 
@@ -104,7 +105,11 @@ class Translator:
     def end(self) -> Updates:
         """The page after a complete run."""
         message = panels.message("info", "Done", f"in {time.perf_counter() - self._began:.1f} s.")
-        return {**self.steps(), **buttons(running=False), **shown(self.directory), "message": message}
+        result = self.parts["result"]
+        assert isinstance(result, ResultPart)
+        correcting = panels.correct(result)
+        del correcting["correct"]  # it shows where the page still has this clip: see `handlers.settled`
+        return {**self.steps(), **buttons(running=False), **shown(self.directory), **correcting, "message": message}
 
     def fail(self) -> Updates:
         """The page after an error, without the message."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -32,21 +31,18 @@ def _as_recorded(payload: FileData | None) -> str | None:
     return payload.path if payload else None
 
 
-def record(recording: str | None, values: dict[str, Any]) -> Iterator[Updates]:
+def record(recording: str | None, values: dict[str, Any]) -> Updates:
     """Treat a recording as if it had been dropped."""
     if recording is None:
-        return
-    placed: Updates = {"upload": recording}
-    for updates in handlers.drop(recording, values):
-        yield {**placed, **updates}
-        placed = {}
+        return {"upload": gr.update()}
+    return {"upload": recording, **handlers.drop(recording, values)}
 
 
-def connect_webcam(page: Page, webcam: gr.Video) -> None:
-    """Bind the end of a recording to its handler."""
+def connect_webcam(page: Page, webcam: gr.Video) -> Any:
+    """Bind the end of a recording to its handler, and return that event."""
 
-    def on_recorded(recording: str | None, *inputs: Any) -> Iterator[dict[Any, Any]]:
-        for updates in record(recording, page.values(inputs)):
-            yield page.named(updates)
+    def on_recorded(recording: str | None, *inputs: Any) -> dict[Any, Any]:
+        return page.named(record(recording, page.values(inputs)))
 
-    webcam.stop_recording(on_recorded, [webcam, *page.controls.values()], list(page.all.values()), **QUIET)
+    everything = list(page.all.values())
+    return webcam.stop_recording(on_recorded, [webcam, *page.controls.values()], everything, concurrency_limit=None, **QUIET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from segmo.ui import correcting, handlers, parts, results
 from segmo.ui.controls import client_snippet, command_line, settings_from, values_of
 from segmo.ui.drawing import CLICK_COLOURS
 from segmo.ui.examples import Example
+from segmo.video import write_mp4
 
 Page = dict[str, Any]
 REUSED = ("frames", "depth", "tracks", "features", "motion")
@@ -107,9 +109,31 @@ def test_what_cannot_be_corrected_is_told(finished: Page, apply: Callable[..., t
 
 
 def test_a_new_clip_forgets_the_clicks_and_hides_the_place_for_them(finished: Page, clip_file: Path) -> None:
-    first = next(iter(handlers.drop(str(clip_file), {})))
+    first = handlers.drop(str(clip_file), {})
     assert first["clicks"] == "" and not first["correct"]["visible"]
-    assert finished["correct"]["visible"]
+
+
+def test_clicks_are_placed_on_the_clip_that_is_run_and_on_no_other(finished: Page, clip_file: Path, tmp_path: Path) -> None:
+    def shows(source: Path | None, result: str = finished["shown"]) -> bool:
+        return bool(handlers.settled(result, source, {}, {})["correct"]["visible"])
+
+    copy, other = tmp_path / "copy.mp4", tmp_path / "other.mp4"
+    shutil.copyfile(clip_file, copy)
+    write_mp4(other, np.zeros((5, 48, 64, 3), np.uint8), 12.0)
+    assert not finished["correct"]["visible"], "not before it is known which clip is on the page by then"
+    assert shows(clip_file) and shows(copy) and shows(None) and not shows(other) and not shows(clip_file, "")
+    assert "5 of 5 frames" in handlers.settled(finished["shown"], other, {}, {})["clip_note"]
+
+
+def test_settings_of_a_result_bring_its_clicks_only_to_its_own_clip(
+    finished: Page, clip_file: Path, tmp_path: Path, apply: Callable[..., tuple[Page, list[Settings]]]
+) -> None:
+    corrected, _ = apply(finished["shown"], "3,0.5,0.25,+")
+    other = tmp_path / "other.mp4"
+    write_mp4(other, np.zeros((5, 48, 64, 3), np.uint8), 12.0)
+    used = [handlers.use_settings(corrected["shown"], source, {}) for source in (clip_file, None, other)]
+    assert [updates.get("clicks") for updates in used] == ["3,0.5,0.25,+", "3,0.5,0.25,+", None]
+    assert used[2]["stride"] == 4
 
 
 def test_clicks_are_a_setting_of_the_page_the_command_line_and_the_api() -> None:

@@ -39,7 +39,7 @@ def test_merging_deleting_and_switching_off() -> None:
     assert (merged.labels[0] == [1, 1, 1, 0, 0, 0]).all()
     assert apply_edits(masks, edits, with_off=True).object_ids.tolist() == [1, 5]
     assert apply_edits(masks, ObjectEdits(deleted=frozenset({1, 2, 5}))).nothing_moves
-    assert edits.names == {1: "dog"}, "the usual name is no name"
+    assert ObjectEdits().then(edits).names == {1: "dog"}, "the usual name is no name"
 
 
 def test_later_changes_build_on_earlier_ones() -> None:
@@ -48,6 +48,7 @@ def test_later_changes_build_on_earlier_ones() -> None:
     assert apply_edits(three_objects(), both).object_ids.tolist() == [5]
     assert both.names == {1: "cat"} and not both.off
     assert ObjectEdits.from_dict(json.loads(json.dumps(both.to_dict()))) == both
+    assert both.then(parse_edits(json.dumps([row(1, "Object 1")]))).names == {}, "a name can be taken back"
 
 
 @pytest.mark.parametrize("text", ["", "no", "[1]", '[{"id": 1}]', json.dumps([row(1, into=2), row(2, into=1)])])

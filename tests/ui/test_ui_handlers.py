@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 
 from segmo.errors import VideoError
+from segmo.pipeline import StageEvent
 from segmo.ui import drawing, handlers, panels, text
 from segmo.ui.limits import Limits
 from segmo.ui.progress import Progress
+from segmo.ui.translate import Translator
 
 VALUES: dict[str, Any] = {"stride": 4}
 ORDER = ["frames", "depth", "tracks", "features", "motion", "masks", "files"]
@@ -117,6 +119,25 @@ def test_closing_the_handler_closes_the_pipeline_and_keeps_what_is_finished(make
     assert Path(value(after["depth_video"])).is_file()
     assert states(after["steps"])["depth"] == "done" and "Stopped" in after["message"]
     assert after["run"]["visible"] and not after["stop"]["visible"]
+
+
+def test_a_step_that_waits_for_weights_says_so() -> None:
+    page = Translator(Path())
+    (updates,) = page.take(StageEvent("depth", "progress", 0.0, 65.0, note="fetching weights, 12%"))
+    assert "fetching weights, 12% · 1 min 5 s" in updates["steps"] and "0% ·" not in updates["steps"].replace("12% ·", "")
+
+
+def test_a_full_disk_is_told_as_such(make_pipeline: Callable[..., Any], clip_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    first = run(make_pipeline(), clip_file)
+    monkeypatch.setattr(Path, "mkdir", full)
+    pages = [*handlers.run(clip_file, VALUES, stages=make_pipeline()), *handlers.edit_objects(first["shown"], "[]", {})]
+    for page in (pages[0], pages[-1]):
+        assert "There is no room for a result (No space left on device)" in page["message"] and page["run"]["visible"]
+    with pytest.raises(gr.Error, match="no room for a result"):
+        list(handlers.stages_of(str(clip_file), VALUES, stages=make_pipeline()))
 
 
 def test_stop_marks_the_step_under_way() -> None:

@@ -102,6 +102,7 @@ def test_the_command_line_repeats_the_settings() -> None:
     assert command_line("clip.mp4", settings) == f"{start} --no-efficiency --start 1.5 --stride 4 --threshold 0.25"
     assert command_line("clip.mp4", settings_from({"max_objects": 3, "min_area": 0.01})) == f"{start} --max-objects 3 --min-area 0.01"
     assert "efficiency=False, start_s=1.5, stride=4, threshold=0.25" in client_snippet(settings)
+    assert "preset='lite'" in client_snippet(Settings()), "a server may start with another"
 
 
 def test_limits_come_from_the_environment() -> None:

@@ -58,13 +58,13 @@ def test_a_link_works_as_long_as_the_page_says(finished: dict[str, Any]) -> None
 
 def test_run_json_brings_the_settings_back(finished: dict[str, Any], tmp_path: Path) -> None:
     record = results.results_directory() / finished["shown"] / "run.json"
-    (updates,) = handlers.drop(str(record), {})
+    updates = handlers.drop(str(record), {})
     assert updates["upload"] is None and "Settings restored" in updates["clip_note"]
     assert settings_from({name: updates[name] for name in values_of(Settings())}) == settings_from(VALUES)
     for content in ("[]", "{}", '{"settings": {"stride": 1}}', '{"settings": 3}', "no json"):
         wrong = tmp_path / "run.json"
         wrong.write_text(content)
-        (updates,) = handlers.drop(str(wrong), {})
+        updates = handlers.drop(str(wrong), {})
         assert 'role="alert"' in updates["clip_note"] and "stride" not in updates
         with pytest.raises(SettingsError):
             checks.settings_of_record(wrong)
@@ -80,8 +80,8 @@ def test_a_dropped_clip_plays_whatever_it_was_recorded_with(tmp_path: Path) -> N
             frame.planes[0].update(bytes([shade]) * frame.planes[0].buffer_size)
             container.mux(stream.encode(frame.reformat(format="yuvj420p")))
         container.mux(stream.encode(None))
-    first, second = handlers.drop(str(path), {})
-    assert "71×45 px" in first["clip_note"] and first["poster"]["visible"] and first["example"] is None
+    first, second = handlers.drop(str(path), {}), handlers.play(str(path), {})
+    assert "71×45 px" in first["clip_note"] and first["poster"]["visible"] and first["example"] is None and first["to_play"] == str(path)
     with av.open(second["player"]["value"]) as played:
         video = played.streams.video[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -89,7 +89,7 @@ def test_a_dropped_clip_plays_whatever_it_was_recorded_with(tmp_path: Path) -> N
 
 
 def test_taking_the_clip_away_clears_what_was_said_about_it() -> None:
-    (updates,) = handlers.drop(None, {})
+    updates = handlers.drop(None, {})
     assert updates["clip_note"] == "" and not updates["player"]["visible"] and not updates["poster"]["visible"]
 
 
@@ -110,7 +110,7 @@ def test_what_is_over_a_limit_does_not_wait(clip_file: Path, limits: Limits, sai
 
 def test_what_cannot_run_is_told_as_soon_as_it_is_dropped(clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mp4(tmp_path / "one.mp4", [np.full((48, 64, 3), 90, np.uint8)], 12.0)
-    note = next(iter(handlers.drop(str(tmp_path / "one.mp4"), {})))["clip_note"]
+    note = handlers.drop(str(tmp_path / "one.mp4"), {})["clip_note"]
     assert "The clip has a single frame" in note and "to compute" not in note
     assert "single frame" in handlers.stand_in_line(tmp_path / "one.mp4", {}, Limits())["message"]
     assert "A single frame would be used" in handlers.describe(clip_file, {"max_frames": 1})["clip_note"]
@@ -132,7 +132,7 @@ def test_settings_are_kept_as_plain_values(finished: dict[str, Any]) -> None:
 
 
 def test_a_recording_takes_the_place_of_an_upload(clip_file: Path) -> None:
-    first, *_, last = webcam.record(str(clip_file), {"stride": 4})
-    assert first["upload"] == str(clip_file) and first["example"] is None and "upload" not in last
-    assert "12 of 12 frames" in first["clip_note"] and last["player"]["visible"]
-    assert not list(webcam.record(None, {}))
+    updates = webcam.record(str(clip_file), {"stride": 4})
+    assert updates["upload"] == str(clip_file) and updates["example"] is None
+    assert "12 of 12 frames" in updates["clip_note"] and handlers.play(str(clip_file), {})["player"]["visible"]
+    assert "example" not in webcam.record(None, {})

@@ -141,7 +141,7 @@ def too_long() -> dict[str, Any]:
     """A run one of whose stages has taken this computer too long for one loan before."""
     settings = {**SETTINGS, "max_frames": 9}
     kept = cost._path().read_text()
-    cost.learn(cost.Work(9, 9 * 320 * 180 / 1e6, 1, 5000), "paper", [("features", 5000.0)])
+    cost.learn(cost.Work(9, 9 * 320 * 180 / 1e6, 1, 5000, {"features": "gpu"}), [("features", 5000.0)])
     start, note = len(spaces.noted()), handlers.describe(CLIP, settings)["clip_note"]
     pressed = handlers.stand_in_line(CLIP, settings, Limits())
     page: dict[str, Any] = {}
