@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from segmo.errors import OutputError
+
+_TEMPORARY = re.compile(r"\.(.+)\.(?:[0-9a-f]{8}(?:\.\w+)?|\d+)")  # only digits: a process id, as in earlier versions
 
 
 @contextlib.contextmanager
@@ -33,6 +36,12 @@ def replacing(path: Path, suffix: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def name_to_replace(temporary: str) -> str:
+    """The name of the file whose place a file of `replacing` was to take; empty for names that it does not give."""
+    match = _TEMPORARY.fullmatch(temporary)
+    return match[1] if match else ""
 
 
 def write_bytes(path: Path, content: bytes) -> None:

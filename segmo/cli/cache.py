@@ -21,8 +21,8 @@ def run(args: argparse.Namespace) -> int:
     from segmo.cache import StageCache
     from segmo.errors import SettingsError
 
-    if args.gb is not None and not args.gb >= 0:
-        raise SettingsError(f"--gb is {args.gb}. Give a size of at least 0.")
+    if args.gb is not None and not 0 <= args.gb < 1e9:
+        raise SettingsError(f"--gb is {args.gb}. Give a number of gigabytes of at least 0, for example 20.")
     with StageCache() as cache:
         if args.action == "prune":
             removed = cache.prune(None if args.gb is None else int(args.gb * 1e9))

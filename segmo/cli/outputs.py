@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import filelock
 
 from segmo.types import Steps
 
 if TYPE_CHECKING:
     from segmo.pipeline import Result
+
+log = logging.getLogger(__name__)
 
 _WRITERS = ("export", "render.py", "geometry.py", "video")  # the code that turns a result into files
 
@@ -23,6 +29,20 @@ def output_folder(out: Path, clip: Path, taken: Collection[Path]) -> Path:
     names = itertools.chain([name, f"{clip.parent.name}-{name}"], (f"{name}-{number}" for number in itertools.count(2)))
     folders = (out / name for name in names)
     return next(folder for folder in folders if folder not in taken and _holder(folder) in (None, _clip_id(clip)))
+
+
+@contextlib.contextmanager
+def claimed_folder(out: Path, clip: Path, taken: Collection[Path]) -> Iterator[Path]:
+    """The `output_folder` for a clip whose results are ready to be written; other processes wait until they are.
+
+    It may differ from the folder before the run, for another process may have filled that one since.
+    """
+    while True:
+        folder = output_folder(out, clip, taken)
+        with _locked(folder):
+            if output_folder(out, clip, taken) == folder:  # nobody filled it while we waited
+                yield folder
+                return
 
 
 def write_outputs(result: Result, folder: Path) -> Steps[bool]:
@@ -48,6 +68,25 @@ def write_outputs(result: Result, folder: Path) -> Steps[bool]:
         source=result.source,
     )
     return True
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes off a folder, by a file beside it; one that is killed leaves the file, but holds nothing."""
+    path = folder.with_name(f".{folder.name}.lock")
+    lock = filelock.FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # where nothing can be written, the export says what to do
+        log.info("No lock for %s (%s); another process may write it too.", folder, error)
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()  # while it is held: filelock notices that a lock's file is gone and makes a new one
+            lock.release()
 
 
 def _clip_id(clip: Path) -> str:

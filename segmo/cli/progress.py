@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Told of everything, in order; `clip` is the name of the clip's outputs."""
+    """Told of everything, in order; `clip` is the name meant for the clip's outputs."""
 
     def __enter__(self) -> Reporter: ...
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     from segmo.cache import StageCache
     from segmo.cli.main import DONE, FAILED, exit_code
-    from segmo.cli.outputs import output_folder
+    from segmo.cli.outputs import claimed_folder, output_folder
     from segmo.cli.progress import reporter
     from segmo.device import pick_device
     from segmo.errors import SegmoError
@@ -62,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
         report.say(f"{reason} {device.reason}".strip())
         store = ModelStore(args.device, motion_weights=args.motion_weights)
         for clip in dict.fromkeys(Path(os.path.abspath(path)) for path in args.clips):  # a link keeps its own name
-            folder = output_folder(args.out, clip, taken)
-            taken.add(folder)
+            claim = claimed_folder(args.out, clip, frozenset(taken))
+            name = output_folder(args.out, clip, taken).name
+            taken.add(args.out / name)
             try:
-                _run_clip(clip, folder, settings, report, cache, store)
+                taken.add(_run_clip(clip, name, claim, settings, report, cache, store))
             except SegmoError as error:
-                report.failed(folder.name, error)
+                report.failed(name, error)
                 codes.append(exit_code(error))
     return FAILED if FAILED in codes else max(codes)
 
@@ -90,12 +91,21 @@ def with_default_preset(args: argparse.Namespace, settings: Settings) -> tuple[S
     return settings, reason
 
 
-def _run_clip(clip: Path, folder: Path, settings: Settings, report: Reporter, cache: StageCache, store: ModelStore) -> None:
+def _run_clip(
+    clip: Path,
+    name: str,
+    claim: AbstractContextManager[Path],
+    settings: Settings,
+    report: Reporter,
+    cache: StageCache,
+    store: ModelStore,
+) -> Path:
+    """Segment one clip, reported as `name`, and write its results into the folder that is claimed for them; returns that."""
     from segmo import pipeline
     from segmo.cli.outputs import write_outputs
 
     def tell(event: pipeline.StageEvent) -> None:
-        report.event(folder.name, event)
+        report.event(name, event)
 
     def tell_outputs(fraction: float, status: str = "progress") -> None:
         tell(pipeline.StageEvent("outputs", status, fraction, time.perf_counter() - began))
@@ -104,9 +114,11 @@ def _run_clip(clip: Path, folder: Path, settings: Settings, report: Reporter, ca
     result = drain(pipeline.run(clip, settings, cache=cache, store=store), tell)
     began = time.perf_counter()
     tell_outputs(0.0, "started")
-    wrote = drain(write_outputs(result, folder), tell_outputs)
+    with claim as folder:
+        wrote = drain(write_outputs(result, folder), tell_outputs)
     tell_outputs(1.0, "done" if wrote else "cached")
-    report.finished(folder.name, *_summary(result, folder, time.perf_counter() - started))
+    report.finished(name, *_summary(result, folder, time.perf_counter() - started))
+    return folder
 
 
 def drain(steps: Generator[Event, None, Made], each: Callable[[Event], None]) -> Made:

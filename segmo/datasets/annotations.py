@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class AnnotatedSequence:
     """All frames of the video, annotated or not; empty if not at hand."""
     background_by_colour: bool = False
     """Whether the background is told by colour: black where black occurs in the sequence, else white (FBMS-59)."""
+    void_id: int | None = None
+    """Id of pixels that do not count, neither as object nor as background; none where all count."""
 
     def inner(self) -> AnnotatedSequence:
         """The sequence without its first and last annotated frame.
@@ -55,10 +57,10 @@ class AnnotatedSequence:
         """
         if len(self.frames) < 3:
             raise DataError(f"Sequence {self.name!r} has {len(self.frames)} annotated frames, none of them inner. Evaluate all frames.")
-        return AnnotatedSequence(self.name, self.frames[1:-1], self.images, self.background_by_colour)
+        return replace(self, frames=self.frames[1:-1])
 
     def read_ids(self) -> UInt8:
-        """(T, H, W) object ids, 0 = background, of a sequence with one image of ids a frame.
+        """(T, H, W) object ids, 0 = background, and `void_id`, of a sequence with one image of ids a frame.
 
         Raises:
             DataError: a file cannot be read, holds colours instead of ids, or differs in size.
@@ -66,11 +68,14 @@ class AnnotatedSequence:
         return _stack([frame.files[0] for frame in self.frames], read_ids)
 
     def read_foreground(self) -> Bool:
-        """(T, H, W) all objects joined.
+        """(T, H, W) all objects joined, without void pixels.
 
         Raises:
             DataError: a file cannot be read, or differs in size.
         """
+        if self.void_id is not None:
+            ids = self.read_ids()
+            return np.asarray((ids > 0) & (ids != self.void_id))
         if self.background_by_colour:
             colours = _stack([frame.files[0] for frame in self.frames], read_rgb)
             black = ~colours.any(axis=-1)
@@ -78,6 +83,10 @@ class AnnotatedSequence:
             return np.asarray(~black if black.any() else ~(colours > 250).all(axis=-1))
         masks = _stack([path for frame in self.frames for path in frame.files], read_foreground)
         return np.asarray(masks.reshape(len(self.frames), -1, *masks.shape[1:]).any(axis=1))
+
+    def read_void(self) -> Bool | None:
+        """(T, H, W) pixels that do not count; None where all count. Raises DataError as `read_ids`."""
+        return None if self.void_id is None else np.asarray(self.read_ids() == self.void_id)
 
 
 def frame_number(name: str) -> int | None:

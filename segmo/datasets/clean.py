@@ -6,9 +6,9 @@ back and found equal; one that is damaged, or would not come back equal, stays.
 
 from __future__ import annotations
 
-import re
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,12 @@ import numpy as np
 
 from segmo.datasets.layout import Layout, Scene, read_features, write_features
 from segmo.errors import DataError, OutputError
+from segmo.files import name_to_replace
 from segmo.types import Steps
 
 REMAINS_AGE_S = 3600.0
 """Remains younger than this may belong to a writer that is still at work."""
-_REMAINS = re.compile(r"\..+\.(png|npy|h5|json)\.\d+")
+_ENDINGS = (".png", ".npy", ".h5", ".json")  # of the files of the layout
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def clean(layout: Layout, *, dry_run: bool = False, workers: int = 2) -> Steps[C
     """
     scenes = layout.scenes()
     plain = [path for scene in scenes for path in sorted(scene.features.glob("*.npy"))]
-    remains = [path for scene in scenes for path in _remains(scene)]
+    remains = list(_remains(scenes))
     before = sum(path.stat().st_size for path in (*plain, *remains))
     if dry_run:
         yield 1.0
@@ -70,12 +71,13 @@ def clean(layout: Layout, *, dry_run: bool = False, workers: int = 2) -> Steps[C
     return Cleaning(tuple(compressed), tuple(remains), tuple(kept), before, after)
 
 
-def _remains(scene: Scene) -> Iterator[Path]:
+def _remains(scenes: Sequence[Scene]) -> Iterator[Path]:
     """Temporary files of `layout` that nobody moved in place."""
     latest = time.time() - REMAINS_AGE_S
-    for folder in (scene.images, scene.depth, scene.tracks, scene.features, scene.masks):
+    places = ((s.images, s.depth, s.tracks, s.features, s.masks, s.record.parent) for s in scenes)
+    for folder in dict.fromkeys(itertools.chain.from_iterable(places)):  # scenes may share the folder of their records
         for path in sorted(folder.glob(".*")):
-            if _REMAINS.fullmatch(path.name) and path.is_file() and path.stat().st_mtime < latest:
+            if name_to_replace(path.name).endswith(_ENDINGS) and path.is_file() and path.stat().st_mtime < latest:
                 yield path
 
 

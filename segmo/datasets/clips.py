@@ -68,8 +68,6 @@ class SequenceClip:
 
     sequence: AnnotatedSequence
     expected: Expected
-    void_id: int | None = None
-    """Id of pixels that do not count; they are not taken for moving."""
 
     @property
     def name(self) -> str:
@@ -85,8 +83,6 @@ class SequenceClip:
         pictures = {path.stem: path for path in self.sequence.images}
         numbered = {frame_number(stem): path for stem, path in pictures.items()}
         moving = self.sequence.read_foreground()
-        if self.void_id is not None:
-            moving &= self.sequence.read_ids() != self.void_id
         for frame, mask in zip(self.sequence.frames, moving, strict=True):
             if names is not None and frame.name not in names:
                 continue

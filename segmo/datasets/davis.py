@@ -6,7 +6,6 @@ are in `JPEGImages/480p`, lists of sequences in `ImageSets`. https://davischalle
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from segmo.datasets.annotations import AnnotatedFrame, AnnotatedSequence, first_with_sequences, image_files, mask_files, subfolders
@@ -41,7 +40,12 @@ def sequence_names(annotations: Path) -> tuple[str, ...]:
 
 
 def open_sequence(annotations: Path, name: str, images: Path | None = None) -> AnnotatedSequence:
-    """The annotated frames of a sequence; `images` is the folder of picture folders, where it is not beside the annotations.
+    """The annotated frames of a sequence, with void pixels where the annotations are the unsupervised ones.
+
+    Args:
+        annotations: what `annotation_root` found.
+        name: the sequence.
+        images: folder of picture folders, where it is not beside the annotations.
 
     Raises:
         DataError: the sequence is missing or empty.
@@ -51,7 +55,9 @@ def open_sequence(annotations: Path, name: str, images: Path | None = None) -> A
         raise DataError(f"There are no annotations of sequence {name!r} in {annotations / name}. Add them or take it off the list.")
     frames = tuple(AnnotatedFrame(stem, (path,)) for stem, path in files.items())
     beside = annotations.parent.parent / "JPEGImages" / annotations.name
-    return AnnotatedSequence(name, frames, image_files([images / name] if images else [beside / name]))
+    # Only its own name tells: in DAVIS 2016 a 255 is the object, and folders further up may be called anything.
+    void = VOID_ID if any("unsupervised" in part for part in annotations.absolute().parts[-2:]) else None
+    return AnnotatedSequence(name, frames, image_files([images / name] if images else [beside / name]), void_id=void)
 
 
 def clips(root: Path) -> tuple[SequenceClip, ...]:
@@ -60,6 +66,4 @@ def clips(root: Path) -> tuple[SequenceClip, ...]:
     Raises:
         DataError: there is none, or one lacks its pictures.
     """
-    found = sequence_clips(root, EXPECTED, annotation_root, sequence_names, open_sequence)
-    void = VOID_ID if "unsupervised" in annotation_root(root).as_posix() else None
-    return tuple(dataclasses.replace(clip, void_id=void) for clip in found)
+    return sequence_clips(root, EXPECTED, annotation_root, sequence_names, open_sequence)

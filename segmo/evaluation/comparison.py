@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from segmo.errors import DataError
 from segmo.evaluation.metrics import Values
-from segmo.evaluation.results import Evaluation, Scores
+from segmo.evaluation.results import Evaluation, Scores, or_none
 
 MEASURES = ("J&F", "J", "F")
 DRAWS = 10_000
@@ -46,10 +46,10 @@ class Comparison:
     rows: dict[str, dict[str, Difference]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON: mean, low and high of each difference, None where too little is known."""
 
         def plain(row: dict[str, Difference]) -> dict[str, Any]:
-            return {measure: [d.mean, d.low, d.high] for measure, d in row.items()}
+            return {measure: [or_none(d.mean), or_none(d.low), or_none(d.high)] for measure, d in row.items()}
 
         return {"overall": plain(self.overall), "rows": {name: plain(row) for name, row in self.rows.items()}}
 

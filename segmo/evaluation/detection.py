@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from segmo.datasets.annotations import AnnotatedSequence, read_ids
 from segmo.evaluation.predictions import prediction_files
 from segmo.evaluation.protocols import Annotations, each_sequence, read_like
+from segmo.evaluation.results import or_none
 from segmo.types import Steps
 
 FOUND_IOU = 0.5
@@ -67,12 +68,12 @@ class Detection:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {"summary": self.summary(), "rows": [asdict(row) for row in self.rows]}
+        """Plain values, for JSON; None where there is nothing to count."""
+        return {"summary": {name: or_none(value) for name, value in self.summary().items()}, "rows": [asdict(row) for row in self.rows]}
 
 
 def evaluate_detection(predictions: Path, annotations: Annotations) -> Steps[Detection]:
-    """Compare predicted with annotated objects, sequence by sequence.
+    """Compare predicted with annotated objects, sequence by sequence; void pixels are background in both.
 
     Raises:
         DataError: as `evaluate_mos`.
@@ -103,6 +104,8 @@ def compare_volumes(pred: npt.NDArray[np.uint8], gt: npt.NDArray[np.uint8]) -> t
 def _detect(predictions: Path, sequence: AnnotatedSequence) -> SequenceDetection:
     gt = sequence.read_ids()
     pred = read_like(gt, prediction_files(predictions, sequence), sequence, read_ids)
+    if (void := sequence.read_void()) is not None:
+        gt[void] = pred[void] = 0
     objects, found, split, merged = compare_volumes(pred, gt)
     return SequenceDetection(sequence.name, float((gt > 0).mean()), len(np.unique(pred[pred > 0])), objects, found, split, merged)
 

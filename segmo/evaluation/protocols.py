@@ -95,7 +95,7 @@ def _guess_dataset(gt: Path) -> str:
 
 
 def evaluate_mos(predictions: Path, annotations: Annotations, *, workers: int | None = None) -> Steps[Evaluation]:
-    """J and F of all objects joined, a row a sequence.
+    """J and F of all objects joined, a row a sequence; void pixels do not count.
 
     Args:
         predictions: a folder a sequence, see `prediction_files`.
@@ -137,10 +137,10 @@ def each_sequence(annotations: Annotations, work: Callable[[AnnotatedSequence], 
 
 def _mos(predictions: Path, sequence: AnnotatedSequence) -> Scores:
     files = prediction_files(predictions, sequence)
-    gt = sequence.read_foreground()
+    gt, void = sequence.read_foreground(), sequence.read_void()
     pred = read_like(gt, files, sequence, read_foreground)
     names = tuple(frame.name for frame in sequence.frames)
-    return Scores(sequence.name, sequence.name, names, region_similarity(pred, gt), boundary_f(pred, gt))
+    return Scores(sequence.name, sequence.name, names, region_similarity(pred, gt, void), boundary_f(pred, gt, void))
 
 
 def _davis17(predictions: Path, sequence: AnnotatedSequence) -> list[Scores]:

@@ -177,6 +177,8 @@ def _curve(row: Scores) -> str:
 def _figure(kind: str, row: Scores, t: int, sequence: AnnotatedSequence, predictions: Path) -> str:
     only = replace(sequence, frames=tuple(frame for frame in sequence.frames if frame.name == row.frames[t]))
     gt, pred = only.read_foreground()[0], read_foreground(prediction_files(predictions, only)[0])
+    if (void := only.read_void()) is not None:
+        pred = pred & ~void[0]
     picture = comparison_picture(_picture_of(only), pred, gt)
     text = f"{kind}: frame {row.frames[t]}, J {_percent(row.j[t])}, F {_percent(row.f[t])}"
     source = f"data:image/jpeg;base64,{base64.b64encode(_jpeg(picture)).decode()}"

@@ -112,6 +112,11 @@ def load_evaluation(path: Path) -> Evaluation:
         ) from error
 
 
+def or_none(value: float) -> float | None:
+    """A number for JSON, which knows no NaN: None in its place."""
+    return None if math.isnan(value) else value
+
+
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
     lines = [",".join(value if isinstance(value, str) else _number(value) for value in row) for row in rows]
     return "\n".join([",".join(columns), *lines]) + "\n"

@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 from segmo.cache import StageCache
 from segmo.cli.main import build_parser, main
 from segmo.cli.options import settings_from
-from segmo.cli.outputs import output_folder
+from segmo.cli.outputs import _clip_id, claimed_folder, output_folder
 from segmo.settings import iter_options
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -137,6 +138,52 @@ def test_output_folders_have_names_for_any_number_of_equal_clips(tmp_path):
     assert {folder.name for folder in taken} == {"video", "clip-video", "video-2", "video-3"}
 
 
+def wait_for(folder: Path, clip: Path, found: list[Path]) -> threading.Thread:
+    """Claim a folder in another thread, which excludes as another process does."""
+
+    def claim() -> None:
+        with claimed_folder(folder, clip, ()) as claimed:
+            found.append(claimed)
+
+    thread = threading.Thread(target=claim, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(("other", "expected"), [("a", "clip"), ("b", "b-clip")], ids=["the same clip", "another clip"])
+def test_a_claimed_folder_is_waited_for_and_then_looked_at_again(tmp_path, other, expected):
+    first, found = tmp_path / "a" / "clip.mp4", []
+    with claimed_folder(tmp_path / "out", first, ()) as folder:
+        thread = wait_for(tmp_path / "out", tmp_path / other / "clip.mp4", found)
+        thread.join(0.2)
+        assert thread.is_alive() and found == []
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"clip_id": _clip_id(first)}))
+    thread.join(10)
+    assert found == [tmp_path / "out" / expected]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip"]
+
+
+def test_a_claim_that_was_given_up_or_left_by_a_killed_process_holds_nothing(tmp_path):
+    clips = [tmp_path / parent / "clip.mp4" for parent in "ab"]
+    with pytest.raises(KeyboardInterrupt), claimed_folder(tmp_path / "out", clips[0], ()):
+        raise KeyboardInterrupt
+    assert not list((tmp_path / "out").iterdir())
+    (tmp_path / "out" / ".clip.lock").touch()
+    with claimed_folder(tmp_path / "out", clips[1], ()) as folder:
+        assert folder == tmp_path / "out" / "clip"
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_place_that_cannot_be_locked_is_left_to_the_export(tmp_path):
+    (tmp_path / ".clip.lock").mkdir()
+    with claimed_folder(tmp_path, tmp_path / "a" / "clip.mp4", ()) as folder:
+        assert folder == tmp_path / "clip"
+    (tmp_path / "file").touch()
+    with claimed_folder(tmp_path / "file", tmp_path / "a" / "clip.mp4", ()) as folder:
+        assert folder == tmp_path / "file" / "clip"
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -184,7 +231,7 @@ def test_every_flag_reaches_its_setting():
 
 
 WITH_FAKES = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, "tests")
 import fakes, segmo.zoo.store
 class Slow(fakes.FakeTracks):
@@ -192,7 +239,12 @@ class Slow(fakes.FakeTracks):
         for step in range(600):
             time.sleep(0.1)
             yield step / 600
-tracks = Slow if sys.argv[1] == "slow" else fakes.FakeTracks
+class Waiting(fakes.FakeTracks):
+    def track(self, clip, points, flow):
+        while not os.path.exists(os.environ["GO"]):
+            time.sleep(0.05)
+        return (yield from super().track(clip, points, flow))
+tracks = {"slow": Slow, "waiting": Waiting}.get(sys.argv[1], fakes.FakeTracks)
 segmo.zoo.store.ModelStore = lambda device, **_: fakes.FakeStore(tracks=tracks)
 from segmo.cli.main import main
 sys.exit(main(sys.argv[2:]))
@@ -218,11 +270,32 @@ def test_results_go_to_standard_output_while_bars_are_on_the_terminal(tmp_path):
     assert b"masks" in shown and b"object moves" not in shown
 
 
+def until_stage(process: subprocess.Popen[str], stage: str) -> None:
+    for line in process.stdout:
+        if json.loads(line).get("stage") == stage:
+            return
+
+
+def test_two_processes_at_once_keep_clips_of_one_name_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    clips, out = [write_clip(tmp_path / parent / "clip", seed=seed) for seed, parent in enumerate("ab")], tmp_path / "out"
+    processes = [start("waiting", clip, "--out", out, "--json") for clip in clips]
+    for process in processes:
+        until_stage(process, "tracks")  # both chose a name when they began
+    (tmp_path / "go").touch()
+    ends = [json.loads(process.communicate(timeout=60)[0].splitlines()[-1]) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert {path.name for path in out.iterdir()} in ({"clip", "a-clip"}, {"clip", "b-clip"})
+    for clip, end in zip(clips, ends, strict=True):
+        assert json.loads(Path(end["out"], "run.json").read_text())["clip_id"] == _clip_id(clip)
+        assert {path.name for path in Path(end["out"]).iterdir()} == FILES | {"masks"}
+        assert segment(clip, "--out", out, "--quiet") == 0  # again, into its own folder
+    assert len(list(out.iterdir())) == 2
+
+
 def test_ctrl_c_ends_with_130_and_keeps_finished_stages(tmp_path):
     process = start("slow", write_clip(tmp_path / "clip"), "--out", tmp_path / "out", "--json", stderr=subprocess.PIPE)
-    for line in process.stdout:
-        if json.loads(line)["stage"] == "tracks":
-            break
+    until_stage(process, "tracks")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in err and "kept" in err

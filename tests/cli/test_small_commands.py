@@ -42,7 +42,7 @@ def test_cache_prune_shrinks_to_the_limit_and_clear_empties(filled, capsys):
     assert info(capsys)["entries"] == 0
 
 
-@pytest.mark.parametrize("size", ["-1", "nan"])
+@pytest.mark.parametrize("size", ["-1", "nan", "inf", "1e300"])
 def test_cache_prune_refuses_a_wrong_size(size, capsys):
     assert main(["cache", "prune", "--gb", size]) == 2
     assert "at least 0" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -19,7 +20,7 @@ from segmo.cli.main import main
 from segmo.datasets import layout
 from segmo.datasets.prepare import prepare, prepare_scene, read_plan, track_rows
 from segmo.errors import DataError
-from segmo.files import write_text
+from segmo.files import replacing, write_text
 from segmo.stages.paper_rules import track_certainty
 from segmo.types import Tracks, finish
 from segmo.zoo.presets import PAPER
@@ -287,11 +288,25 @@ def test_what_was_removed_after_a_check_is_made_again(complete):
     assert main(["check", str(complete)]) == 0
 
 
-def leftover(complete: Path, *, age_s: float = 7200.0) -> Path:
-    path = complete / "bootstapir/a/.00000_00001.npy.4242"
-    path.write_bytes(b"half")
-    os.utime(path, (time.time() - age_s,) * 2)
-    return path
+def leftover(complete: Path, file: str = "bootstapir/a/00000_00001.npy", *, age_s: float = 7200.0) -> Path:
+    """What a writer leaves that is killed, so that it cannot clean up."""
+    with contextlib.suppress(KeyboardInterrupt), replacing(complete / file) as temporary:
+        raise KeyboardInterrupt
+    temporary.write_bytes(b"half")
+    os.utime(temporary, (time.time() - age_s,) * 2)
+    return temporary
+
+
+def test_clean_removes_what_killed_writers_leave_and_nothing_else(complete, capsys):
+    names = ("depth_anything_v2/a/00000.png", "dinos/a/00000.h5", "dynamic_masks/b/00001.png", "prepared/a.json", "prepared/b.json")
+    remains = [leftover(complete, name) for name in names]
+    others = [complete / "bootstapir/a" / name for name in (".note.npy", ".00000.npy.backup", ".0a1b2c3d.npy", ".notes.0a1b2c3d")]
+    for path in others:
+        path.write_bytes(b"of the user")
+        os.utime(path, (time.time() - 7200,) * 2)
+    assert main(["clean", str(complete)]) == 0
+    assert "removed 5 remains" in capsys.readouterr().out
+    assert not any(path.exists() for path in remains) and all(path.exists() for path in others)
 
 
 def test_clean_first_only_tells_and_then_does(complete, capsys):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import fakes
 import numpy as np
 import pytest
-from mask_trees import BrightMasks, write_davis
+from mask_trees import BrightMasks, moving_square, write_davis, write_palette
 
 from segmo.cache import StageCache
 from segmo.cli.main import main
@@ -88,6 +89,19 @@ def test_seconds_are_those_of_the_run_that_computed(davis: Path, cache: StageCac
     before, after = first.runs[0].seconds, changed.runs[0].seconds
     assert store.calls.keys() == {"decide", "masks"}
     assert {stage for stage in before if after.get(stage) == before[stage]} >= {"frames", "depth", "tracks", "features"}
+
+
+def test_void_pixels_neither_count_nor_show(davis: Path, cache: StageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    void = np.zeros((6, 40, 60), bool)
+    void[:, 25:] = True
+    shutil.rmtree(davis / "Annotations")
+    for name in ("one", "two"):
+        write_palette(davis / "Annotations_unsupervised/480p" / name, np.where(void, 255, moving_square(start=0, step=1)))
+    shown = []
+    monkeypatch.setattr("segmo.evaluation.report.comparison_picture", lambda *masks: shown.append(masks) or comparison_picture(*masks))
+    benchmark = bench(davis, cache, fakes.FakeStore(masks=BrightMasks))
+    assert benchmark.evaluation.rows[0].j[0] == 1.0
+    assert len(shown) == 4 and not any((pred | gt)[25:].any() for _, pred, gt in shown)
 
 
 def test_frames_may_not_be_left_out(davis: Path, cache: StageCache) -> None:

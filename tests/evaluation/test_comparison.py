@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,7 @@ def test_one_sequence_has_no_overall_interval_and_a_short_row_none_either() -> N
     assert comparison.overall["J"].mean == 1
     assert np.isnan([comparison.overall["J"].low, comparison.rows["x"]["J"].high]).all()
     assert not comparison.overall["J"].clear
+    assert json.loads(json.dumps(comparison.to_dict(), allow_nan=False))["overall"]["J"] == [1.0, None, None]
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

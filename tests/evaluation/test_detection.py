@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,16 +62,50 @@ def test_ids_that_change_half_way_are_a_split() -> None:
     assert compare_volumes(pred, scene())[2] == 1
 
 
+def strict(text: str) -> dict[str, Any]:
+    """What a parser reads that knows no NaN."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    content: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return content
+
+
+def detect(tmp_path: Path) -> int:
+    return main(["evaluate", "detection", "--pred", str(tmp_path / "pred"), "--gt", str(tmp_path / "gt"), "--json", "--out", str(tmp_path)])
+
+
+def test_void_pixels_are_neither_objects_nor_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    void = scene()
+    void[:, 20:] = 255
+    pred = scene()
+    pred[:, 22:] = 9
+    for name, truth, found in (("a", void, pred), ("b", np.where(void == 255, void, 0), np.where(pred == 9, pred, 0))):
+        write_palette(tmp_path / "gt/Annotations_unsupervised/480p" / name, truth)
+        write_palette(tmp_path / "pred" / name, found)
+    assert detect(tmp_path) == 0
+    rows = strict(capsys.readouterr().out)["rows"]
+    assert [(row["predicted"], row["objects"], row["found"]) for row in rows] == [(2, 2, 2), (0, 0, 0)]
+    assert rows[1]["moving_share"] == 0.0
+
+
+def test_rates_of_nothing_are_null_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_palette(tmp_path / "gt/Annotations/480p/a", np.zeros_like(scene()))
+    write_palette(tmp_path / "pred/a", np.zeros_like(scene()))
+    assert detect(tmp_path) == 0
+    summary = strict(capsys.readouterr().out)["summary"]
+    assert summary == strict((tmp_path / "detection.json").read_text())["summary"]
+    assert (summary["false_alarms"], summary["hits"], summary["found"], summary["split_or_merged"]) == (0.0, None, None, None)
+
+
 def test_the_command_tells_false_alarms_from_misses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     still, speck = np.zeros_like(scene()), np.zeros_like(scene())
     speck[:, 25:28, 25:28] = 1
     for name, truth, pred in (("a", scene(), scene()), ("b", scene(), still), ("c", still, speck), ("d", still, still)):
         write_palette(tmp_path / "gt/Annotations/480p" / name, truth)
         write_palette(tmp_path / "pred" / name / "masks", pred)
-    assert (
-        main(["evaluate", "detection", "--pred", str(tmp_path / "pred"), "--gt", str(tmp_path / "gt"), "--json", "--out", str(tmp_path)])
-        == 0
-    )
+    assert detect(tmp_path) == 0
     summary = json.loads(capsys.readouterr().out)["summary"]
     assert summary["still_sequences"] == summary["moving_sequences"] == 2
     assert summary["false_alarms"] == summary["hits"] == 0.5

@@ -218,6 +218,30 @@ def test_davis17_ignores_void_and_gives_missing_objects_zero(tmp_path: Path) -> 
     assert second.measures()["J&F-Mean"] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("place", "j"),
+    [
+        ("Annotations_unsupervised/480p", 1.0),
+        ("Annotations/480p", 144 / (144 + 600)),  # DAVIS 2016: 255 is an object
+        ("unsupervised/Annotations/480p", 144 / (144 + 600)),
+    ],
+)
+@pytest.mark.parametrize("given", ["the data set", "the annotations"])
+def test_mos_leaves_void_out_where_the_annotations_are_the_unsupervised_ones(tmp_path: Path, place: str, j: float, given: str) -> None:
+    truth = moving_square().astype(np.uint8)
+    predicted = truth.copy()
+    predicted[:, 35:] = 2 * (j == 1.0)  # an object where nothing counts
+    truth[:, 30:] = 255
+    write_palette(tmp_path / place / "a", truth)
+    write_palette(tmp_path / "pred/a", predicted)
+    root = (tmp_path / place).parents[1]
+    evaluation = mos(tmp_path / "pred", root if given == "the data set" else tmp_path / place)
+    assert evaluation.overall()["J-Mean"] == pytest.approx(j)
+    assert (evaluation.overall()["F-Mean"] == 1.0) == (j == 1.0)
+    inner = mos(tmp_path / "pred", root, frames="inner")
+    assert inner.overall()["J-Mean"] == pytest.approx(j)
+
+
 def test_davis17_rejects_more_than_twenty_objects_and_annotations_without_ids(tmp_path: Path) -> None:
     truth = moving_square(3)
     many = np.tile(np.arange(60, dtype=np.uint8) // 2, (3, 40, 1))
