@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
+import subprocess
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -23,6 +25,7 @@ from segmo import render
 from segmo.errors import OutputError
 from segmo.export import OUTPUTS, USUAL_OUTPUTS, add_csv, encode_objects, export_all, write_zip
 from segmo.types import Clip, DepthMaps, FeatureMaps, MotionEvidence, MotionLabels, ObjectMasks, Tracks, finish
+from segmo.video import open_source
 
 # pycocotools' own array class is behind numpy's protocol
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -262,6 +265,39 @@ def test_the_overlay_keeps_the_sound_of_the_source(tmp_path: Path, shared: Path)
         assert container.streams.video[0].frames == FRAMES
 
 
+def make_source(path: Path, sound: str) -> Path:
+    """A second of video with sound."""
+    inputs = ["-f", "lavfi", "-i", "color=s=64x48:r=10:d=1", "-f", "lavfi", "-i", "sine=d=1"]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, "-c:v", "mpeg4", "-c:a", sound, str(path)], check=True)
+    return path
+
+
+def test_sound_that_cannot_be_decoded_is_left_out_and_run_json_says_so(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "holiday.mov", "aac")
+    data = source.read_bytes()
+    with av.open(str(source)) as container:
+        for packet in [bytes(packet) for packet in container.demux(audio=0) if packet.size]:
+            data = data.replace(packet, bytes(len(packet)))
+    source.write_bytes(data)
+    for again in (False, True):
+        export(tmp_path / "out", source=source, outputs=("overlay",))
+        warnings = json.loads((tmp_path / "out" / "run.json").read_text())["warnings"]
+        assert warnings[-1] == "The sound of the source cannot be decoded, so overlay.mp4 has none.", f"{again=}"
+        assert warnings.count(warnings[-1]) == 1
+    assert len(decode_video(tmp_path / "out" / "overlay.mp4")) == FRAMES
+    export(tmp_path / "out", source=make_source(tmp_path / "mended.mov", "pcm_s16le"), outputs=("overlay",))
+    assert "sound" not in (tmp_path / "out" / "run.json").read_text()
+
+
+def test_all_videos_keep_a_varying_frame_rate(tmp_path: Path) -> None:
+    products = make_products()
+    times = np.array([1.0, 1.4, 1.8, 2.2, 2.24, 2.28])
+    products["clip"] = dataclasses.replace(products["clip"], timestamps_s=times)
+    export(tmp_path, products, outputs=("overlay", "side_by_side", "alpha"))
+    for name in ("overlay", "side_by_side", "alpha"):
+        np.testing.assert_allclose(open_source(tmp_path / OUTPUTS[name]).timestamps_s, times - 1, atol=1e-3, err_msg=name)
+
+
 @pytest.mark.parametrize("name", ["a/b", "..", "a\\b"])
 def test_names_that_are_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match="Rename"):
@@ -362,6 +398,13 @@ def test_an_interrupted_export_leaves_the_earlier_result(
     assert contents(directory) == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert set(threading.enumerate()) <= alive  # nothing goes on writing
+
+
+def test_a_folder_may_have_the_longest_name_there_is(tmp_path: Path) -> None:
+    directory = tmp_path / ("n" * 255)
+    export(directory)
+    assert json.loads((directory / "run.json").read_text())["complete"]
+    assert [path.name for path in tmp_path.iterdir()] == [directory.name]
 
 
 def test_an_error_of_the_system_becomes_ours(tmp_path: Path) -> None:

@@ -65,8 +65,9 @@ def export_all(
     with staging_beside(directory) as staging:
         with ThreadPoolExecutor(1) as pool:
             written = pool.submit(write_tracks, staging, clip, tracks, labels, wanted)
-            objects = yield from write_frames(staging, clip, masks, source, wanted)
+            objects, warnings = yield from write_frames(staging, clip, masks, source, wanted)
             written.result()
+        record["warnings"] += warnings
         if "objects" in wanted:
             write_json(staging / OUTPUTS["objects"], describe_objects(clip, masks, objects))
         commit(staging, directory, record)

@@ -26,6 +26,7 @@ OUTPUTS = {
     "run": "run.json",
 }
 """File or folder of each output."""
+NO_SOUND = f"The sound of the source cannot be decoded, so {OUTPUTS['overlay']} has none."
 
 
 @contextlib.contextmanager
@@ -35,7 +36,7 @@ def staging_beside(directory: Path) -> Iterator[Path]:
     staging = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        staging = Path(tempfile.mkdtemp(prefix=".segmo.", dir=target.parent))  # not longer by the target's name, which may be the longest
         yield staging
     except OSError as error:
         raise OutputError(f"{directory} cannot be written ({error}). Check the folder, its permissions and the free space.") from error
@@ -90,7 +91,8 @@ def update_record(directory: Path, record: Mapping[str, Any], outputs: Collectio
         finished = (directory / OUTPUTS["run"]).stat().st_mtime_ns  # it was written last
         if any((directory / file).stat().st_mtime_ns > finished for file in files):
             return False
-        write_json(directory / OUTPUTS["run"], {**record, "complete": True, "files": sorted(files)}, indent=1)
+        warnings = [*record["warnings"], *(text for text in [NO_SOUND] if text in earlier.get("warnings", ()))]  # of files that stay
+        write_json(directory / OUTPUTS["run"], {**record, "warnings": warnings, "complete": True, "files": sorted(files)}, indent=1)
     except (OSError, OutputError):
         return False
     return True

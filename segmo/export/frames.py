@@ -16,7 +16,7 @@ from PIL import Image
 
 from segmo import render
 from segmo.errors import OutputError
-from segmo.export.folder import OUTPUTS
+from segmo.export.folder import NO_SOUND, OUTPUTS
 from segmo.export.rle import encode_objects
 from segmo.geometry import resize_labels
 from segmo.parallel import core_count
@@ -75,16 +75,20 @@ class _Pipe:
             self._thread.join(0.05)
 
 
-def _open_pipes(staging: Path, clip: Clip, source: Path, wanted: AbstractSet[str]) -> dict[str, _Pipe]:
+def _open_pipes(staging: Path, clip: Clip, source: Path, wanted: AbstractSet[str], warnings: list[str]) -> dict[str, _Pipe]:
+    times = clip.timestamps_s
+
     def overlay(frames: Iterator[UInt8]) -> None:
-        sound = source if source.is_file() else None
-        write_mp4(staging / OUTPUTS["overlay"], frames, clip.fps, audio_from=sound, audio_start_s=float(clip.timestamps_s[0]))
+        sound, start_s = source if source.is_file() else None, float(times[0])
+        if not write_mp4(staging / OUTPUTS["overlay"], frames, clip.fps, timestamps_s=times, audio_from=sound, audio_start_s=start_s):
+            warnings.append(NO_SOUND)
 
     def side_by_side(frames: Iterator[UInt8]) -> None:
-        write_mp4(staging / OUTPUTS["side_by_side"], map(render.side_by_side, clip.frames, frames), clip.fps, quick=True)
+        pairs = map(render.side_by_side, clip.frames, frames)
+        write_mp4(staging / OUTPUTS["side_by_side"], pairs, clip.fps, timestamps_s=times, quick=True)
 
     def alpha(frames: Iterator[UInt8]) -> None:
-        write_alpha_webm(staging / OUTPUTS["alpha"], frames, clip.fps)
+        write_alpha_webm(staging / OUTPUTS["alpha"], frames, clip.fps, timestamps_s=times)
 
     return {write.__name__: _Pipe(write) for write in (overlay, side_by_side, alpha) if write.__name__ in wanted}
 
@@ -109,12 +113,16 @@ def _draw(staging: Path, clip: Clip, masks: ObjectMasks, t: int, wanted: Abstrac
 
 def write_frames(
     staging: Path, clip: Clip, masks: ObjectMasks, source: Path, wanted: AbstractSet[str]
-) -> Steps[list[dict[int, dict[str, Any]]]]:
-    """Write the wanted mask PNGs and videos into `staging`; returns what `encode_objects` says of each frame at the source's size."""
+) -> Steps[tuple[list[dict[int, dict[str, Any]]], list[str]]]:
+    """Write the wanted mask PNGs and videos into `staging`.
+
+    Returns what `encode_objects` says of each frame at the source's size, and warnings for the user.
+    """
     (staging / OUTPUTS["masks"]).mkdir()
     objects = []
+    warnings: list[str] = []
     drawn: deque[Future[_Drawn]] = deque()
-    pipes = _open_pipes(staging, clip, source, wanted)
+    pipes = _open_pipes(staging, clip, source, wanted, warnings)
     try:
         with ThreadPoolExecutor(min(4, core_count())) as pool:
             for t in range(len(clip) + _AHEAD):
@@ -132,4 +140,4 @@ def write_frames(
     finally:
         for pipe in pipes.values():
             pipe.stop()
-    return objects
+    return objects, warnings

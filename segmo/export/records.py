@@ -19,7 +19,7 @@ from segmo import __version__
 from segmo.export.folder import OUTPUTS
 from segmo.types import Bool, Clip, DepthMaps, FeatureMaps, MotionLabels, ObjectMasks, Tracks
 
-VERSION = 1
+VERSION = 2
 """Of what is drawn and written; raise it with every change to either, or results on disk count as up to date."""
 
 _LIBRARIES = ("av", "moviepy", "numpy", "opencv-python-headless", "pillow", "scipy", "torch")

@@ -20,7 +20,7 @@ from segmo.settings import FrameSettings
 from segmo.types import Clip, Float, Int, Steps, UInt8
 from segmo.video import Source, VideoInfo, open_source
 
-VERSION = 1
+VERSION = 2
 
 EFFICIENT_FRAMES = 100
 EFFICIENT_SIDE = 1000

@@ -6,8 +6,6 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,76 +16,13 @@ import numpy.typing as npt
 from segmo.errors import VideoError
 from segmo.geometry import resize_image
 from segmo.types import UInt8
+from segmo.video.packets import Clock, read_packets, scan_packets
 from segmo.video.source import VideoInfo, over_black, reading, turned
 
 logger = logging.getLogger(__name__)
 
 _PLAYLISTS = frozenset({"hls", "dash", "concat", "sdp", "rtsp", "imf"})
 """Formats that name other files or addresses; an upload must not make us open those."""
-_UNKNOWN_RATE = Fraction(25)
-"""Frames a second of a stream that says nothing about time, as ffmpeg assumes."""
-
-
-@dataclass(frozen=True)
-class _Index:
-    """The packets of a video stream, found by demultiplexing alone."""
-
-    pts: npt.NDArray[np.int64]
-    """Presentation time of each packet in units of the stream, or its number where frames are `counted`."""
-    keys: npt.NDArray[np.int64]
-    """Numbers of the packets at which decoding can start."""
-    frames: npt.NDArray[np.int64]
-    """Number of the packet that holds each frame, in presentation order."""
-    counted: bool
-    """Whether frames are told apart by counting because the container has no timestamps."""
-    timestamps_s: npt.NDArray[np.float64]
-    """Presentation time of each frame from the first."""
-    duration_s: float
-
-    @property
-    def intra_only(self) -> bool:
-        """Whether each packet can be decoded on its own."""
-        return len(self.keys) == len(self.pts)
-
-
-def _scan(container: Any, stream: Any) -> _Index:
-    """Read all packets, without decoding them."""
-    pts: list[int | None] = []
-    keys: list[int] = []
-    shown: list[int] = []
-    last_duration = 0
-    for packet in _packets(container, stream):
-        if packet.is_keyframe:
-            keys.append(len(pts))
-        if not packet.is_discard:
-            shown.append(len(pts))
-        pts.append(packet.pts)
-        last_duration = packet.duration or last_duration
-    frame_duration = 1 / Fraction(stream.average_rate or stream.guessed_rate or _UNKNOWN_RATE)
-    unit, last = Fraction(stream.time_base), last_duration * Fraction(stream.time_base) or frame_duration
-    # AVI stores no presentation times; those that ffmpeg derives are wrong where frames are reordered.
-    counted = container.format.name == "avi" or None in pts
-    if counted:
-        unit = last = frame_duration
-    times = np.arange(len(pts)) if counted else np.array(pts, np.int64)
-    start = keys[0] if keys else 0
-    frames = np.array([number for number in shown if number >= start and times[number] >= times[start]], np.int64)
-    frames = frames[np.unique(times[frames], return_index=True)[1]]  # two fields of one frame may share a time
-    if not len(frames):
-        raise VideoError(f"{Path(container.name).name} holds no complete frame. Copy or download it again.")
-    elapsed = times[frames] - times[frames[0]]
-    duration_s = float(int(elapsed[-1]) * unit + last)
-    return _Index(times, np.array(keys or [0], np.int64), frames, counted, elapsed * float(unit), duration_s)
-
-
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """All packets up to the end, or to the point where the file is cut or damaged beyond reading."""
-    try:
-        for packet in container.demux(stream):
-            if packet.size:
-                yield packet
-    except av.error.FFmpegError as error:
-        logger.info("%s: reading stopped early (%s)", container.name, error)
 
 
 class VideoFile:
@@ -97,19 +32,24 @@ class VideoFile:
         self._path = path
         self.damaged = 0
         with self._opened() as (container, stream):
-            self._index = _scan(container, stream)
+            self._index = scan_packets(container, stream)
             self.stream_index: int | None = stream.index
             codec, promised, aspect = stream.codec_context.codec.canonical_name, stream.frames, stream.sample_aspect_ratio
             audio = [sound.codec_context.codec.canonical_name for sound in container.streams.audio if sound.codec_context]
+            self.sound_start_s = next((float((sound.start_time or 0) * sound.time_base) for sound in container.streams.audio), 0.0)
         count = len(self._index.frames)
         _, first = next(itertools.chain(self._decode([0]), self._decode(range(count))), (0, None))
         if first is None:
             raise VideoError(f"No frame of {path.name} ({codec}) can be decoded. Copy it again, or convert it to MP4 (H.264).")
         self._aspect = float(aspect) if aspect and 0.25 <= aspect <= 4 else 1.0
         self._turn = _display_matrix(first)
-        self.timestamps_s = self._index.timestamps_s
+        self.timestamps_s, self.start_s, self.joined = self._index.timestamps_s, self._index.start_s, self._index.joined
         self.names = tuple(f"{number:05d}" for number in range(count))
-        cut = f"The file is cut off: only {len(self._index.pts)} of its {promised} frames are there."
+        notes = []
+        if promised > self._index.slots:
+            notes.append(f"The file is cut off: only {len(self._index.pts)} of its {promised} frames are there.")
+        if (merged := self._index.merged) and not first.interlaced_frame:  # the packets of two fields make one frame
+            notes.append(f"{merged} of its {count + merged} frames share their time with another and were left out.")
         self.info = VideoInfo(
             hw=self._displayed(first).shape[:2],
             frame_count=count,
@@ -121,7 +61,7 @@ class VideoFile:
             is_folder=False,
             pixel_format=first.format.name,
             audio_codec=audio[0] if audio else "",
-            notes=(cut,) if promised > len(self._index.pts) else (),
+            notes=tuple(notes),
         )
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
@@ -181,18 +121,19 @@ class VideoFile:
                     frames = context.decode(packet)
                 except av.error.FFmpegError as error:
                     logger.info("%s: a packet could not be decoded (%s)", self._path.name, error)
+                    del fed[:1]  # frames and errors come in the order of the count, or the next frame would get this one's place
                     return
                 for frame in frames:
                     found = wanted.pop(fed.pop(0) if fed else frame.pts, None)
                     if found is not None:
                         yield found, frame
 
-            for number, packet in enumerate(_packets(container, stream)):
+            for number, packet in enumerate(read_packets(container, stream, Clock(container, stream))):
                 if not wanted or number >= len(needed):
                     break
                 if needed[number]:
                     if index.counted:
-                        fed.append(number)
+                        fed.append(int(index.pts[number]))
                     yield from decode(packet)
                 elif number and needed[number - 1] and not index.intra_only:
                     yield from decode(None)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from segmo.errors import VideoError
 from segmo.parallel import parallel_map
@@ -22,6 +22,7 @@ FOLDER_FPS = 24.0
 """Frame rate given to image folders, which have none: that of DAVIS and of cinema."""
 _REPLACE = "Replace or remove this image."
 
+_UPRIGHT = ((1, 0), (0, 1))
 _EXIF_TURNS = {
     2: ((-1, 0), (0, 1)),
     3: ((-1, 0), (0, -1)),
@@ -52,7 +53,8 @@ class ImageFolder:
     """A folder of images of one size, which play at `FOLDER_FPS`."""
 
     stream_index: int | None = None
-    damaged = 0
+    start_s = sound_start_s = 0.0
+    joined, damaged = False, 0
 
     def __init__(self, folder: Path) -> None:
         self._files = list_images(folder)
@@ -65,9 +67,8 @@ class ImageFolder:
         self._turns, first = [], (0, 0)
         for file in self._files:
             with reading(file, _REPLACE), Image.open(file) as image:
-                orientation = image.getexif().get(0x0112, 1)
-                hw = image.size if orientation in (5, 6, 7, 8) else image.size[::-1]
-            self._turns.append(np.array(_EXIF_TURNS.get(orientation, ((1, 0), (0, 1))), np.int64))
+                hw, turn = _shown(image)
+            self._turns.append(turn)
             first = first if any(first) else hw
             if hw != first:
                 size, rest = f"{hw[1]}x{hw[0]}", f"{self._files[0].name} is {first[1]}x{first[0]}"
@@ -91,6 +92,15 @@ class ImageFolder:
         return parallel_map(decoded, indices)
 
 
+def _shown(image: Image.Image) -> tuple[tuple[int, int], npt.NDArray[np.int64]]:
+    """Height and width of an opened image as displayed, and how `turned` gets there from what cv2 decodes."""
+    orientation = image.getexif().get(0x0112, 1)
+    (width, height), turn = image.size, _EXIF_TURNS.get(orientation, _UPRIGHT)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # cv2 turns these itself, and newer versions of Pillow give their size as turned
+        (width, height), turn = (image.tag_v2[256], image.tag_v2[257]), _UPRIGHT
+    return (width, height) if orientation in (5, 6, 7, 8) else (height, width), np.array(turn, np.int64)
+
+
 def _bgr_to_rgb(image: npt.NDArray[Any]) -> UInt8:
     """A grey, BGR or BGRA image of 8 or 16 bits as cv2 decodes it, in RGB of 8 bits."""
     if image.dtype != np.uint8:
@@ -106,7 +116,8 @@ class AnimatedImage:
     """A WebP file, whose animations ffmpeg does not decode."""
 
     stream_index: int | None = None
-    damaged = 0
+    start_s = sound_start_s = 0.0
+    joined, damaged = False, 0
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -53,6 +53,12 @@ class Source(Protocol):
     """(frame_count,) seconds from the first frame, strictly increasing."""
     names: tuple[str, ...]
     """frame_count distinct names."""
+    start_s: float
+    """Time of the first frame on the clock that the file's picture and sound share."""
+    sound_start_s: float
+    """Time at which the sound begins, on the same clock."""
+    joined: bool
+    """Whether that clock starts again in the file, because recordings were put one behind the other."""
     stream_index: int | None
     """Which stream of the file holds the picture, for ffmpeg; None where ffmpeg cannot read the source."""
     damaged: int

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -16,8 +18,12 @@ import numpy as np
 from segmo.errors import OutputError
 from segmo.files import replacing
 from segmo.geometry import fit_side, resize_image
-from segmo.types import UInt8
+from segmo.types import Float, UInt8
 from segmo.video.reading import open_source
+from segmo.video.retiming import is_uneven, retime
+from segmo.video.source import Source
+
+logger = logging.getLogger(__name__)
 
 _QUIET = ["-hide_banner", "-loglevel", "error"]
 _H264 = ["-crf", "20", "-movflags", "+faststart"]
@@ -47,33 +53,41 @@ def write_mp4(
     frames: Iterable[UInt8],
     fps: float,
     *,
+    timestamps_s: Float | None = None,
     audio_from: str | Path | None = None,
     audio_start_s: float = 0.0,
     quick: bool = False,
-) -> None:
+) -> bool:
     """Write RGB uint8 (H, W, 3) frames as an MP4 that every browser plays: H.264, yuv420p, BT.709, index first.
 
-    Odd sides gain one row or column that repeats the border, so that nothing is scaled. `audio_from` adds the sound of a source, if it
-    has any, from `audio_start_s`; where it ends before the picture, silence follows. `quick` takes half the time for twice the bytes.
+    Odd sides gain one row or column that repeats the border, so that nothing is scaled. `timestamps_s` are the times of the frames, of
+    which only distances count; they are kept where the constant rate `fps` would show a frame noticeably early or late. `audio_from`
+    adds the sound of a source, if it has any, from `audio_start_s` after its first frame; where there is none yet or no more, there is
+    silence. `quick` takes half the time for twice the bytes.
+
+    Returns:
+        False where the source has sound that cannot be used; the video is silent then.
 
     Raises:
         OutputError: nothing to write, or ffmpeg failed; the message carries its own.
     """
-    sound = open_source(audio_from).info.has_audio if audio_from is not None else False
+    source = open_source(audio_from) if audio_from is not None else None
+    sound = source is not None and source.info.has_audio
     padded = (np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge") for frame in frames)
     with replacing(Path(path), Path(path).suffix) as temporary, tempfile.TemporaryDirectory() as folder:
         picture = Path(folder, "picture.mp4") if sound else temporary
-        count = _encode(picture, padded, fps, _bt709("yuv420p"), _H264, codec="libx264", preset="ultrafast" if quick else "superfast")
-        if sound:  # added afterwards because only now it is known how long the picture lasts
-            inputs = ["-i", str(picture), "-i", str(Path(str(audio_from)).absolute()), "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy"]
-            cut = ["-af", f"atrim=start={audio_start_s:.6f},asetpts=PTS-STARTPTS,apad", "-t", f"{count / fps:.6f}", "-c:a", "aac"]
-            _run_ffmpeg([*inputs, *cut, "-movflags", "+faststart", str(temporary)])
+        preset = "ultrafast" if quick else "superfast"
+        length_s = _encode_timed(picture, padded, fps, timestamps_s, _bt709("yuv420p"), _H264, codec="libx264", preset=preset)
+        if source is None or not sound:
+            return True
+        # added afterwards because only now it is known how long the picture lasts
+        return _add_sound(picture, temporary, Path(str(audio_from)).absolute(), source, audio_start_s, length_s)
 
 
-def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float) -> None:
-    """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for the errors."""
+def write_alpha_webm(path: str | Path, rgba_frames: Iterable[UInt8], fps: float, *, timestamps_s: Float | None = None) -> None:
+    """Write RGBA uint8 (H, W, 4) frames with straight alpha as a transparent VP9 WebM; see `write_mp4` for times and errors."""
     with replacing(Path(path), Path(path).suffix) as temporary:
-        _encode(temporary, rgba_frames, fps, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
+        _encode_timed(temporary, rgba_frames, fps, timestamps_s, _bt709("yuva420p"), _ALPHA_VP9, codec="libvpx-vp9", with_mask=True)
 
 
 def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> None:
@@ -91,7 +105,8 @@ def normalise(path: str | Path, target: str | Path, *, max_side: int = 0) -> Non
     hw = fit_side(info.hw, max_side)
     if source.stream_index is None:
         frames = (resize_image(frame, hw) for _, frame in source.read(range(info.frame_count)))
-        return write_mp4(target, frames, info.fps)
+        write_mp4(target, frames, info.fps, timestamps_s=source.timestamps_s)
+        return
     browsers_know = info.codec == "h264" and info.pixel_format in ("yuv420p", "yuvj420p")
     if browsers_know and hw == info.hw and Path(path).suffix.lower() in _TIMED:
         picture = ["-c:v", "copy"]
@@ -114,6 +129,40 @@ def _bt709(pixel_format: str) -> str:
     """Filters to a pixel format in the colour space that players assume for video, and tagged as such."""
     tags = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     return f"scale=out_color_matrix=bt709:out_range=tv,format={pixel_format},{tags}"
+
+
+def _add_sound(picture: Path, target: Path, path: Path, source: Source, start_s: float, length_s: float) -> bool:
+    """Write a picture of known length together with the first sound track of a file, from `start_s` after the file's first frame.
+
+    Returns False where that track cannot be decoded; the target is the picture alone then.
+    """
+    # The clock of the file tells how sound and picture lie; where it starts again on the way, only ffmpeg's own goes on, which starts
+    # with the sound.
+    clock, start = (["-copyts"], source.start_s) if not source.joined else ([], source.start_s - source.sound_start_s)
+    start += start_s
+    inputs = [*clock, "-i", str(picture), "-i", str(path), "-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy"]
+    cut = f"atrim=start={start:.6f},asetpts=PTS-({start:.6f})/TB,aresample=async=1:first_pts=0,aformat=channel_layouts=mono|stereo,apad"
+    try:
+        _run_ffmpeg([*inputs, "-af", cut, "-t", f"{length_s:.6f}", "-c:a", "aac", "-movflags", "+faststart", str(target)])
+    except OutputError as error:
+        logger.warning("%s: its sound was left out (%s)", path.name, error)
+        shutil.copyfile(picture, target)
+        return False
+    return True
+
+
+def _encode_timed(
+    path: Path, frames: Iterable[UInt8], fps: float, timestamps_s: Float | None, filters: str, options: list[str], **writer_options: Any
+) -> float:
+    """Stream frames into a file, at a constant rate unless that is noticeably wrong, and return its length in seconds."""
+    if timestamps_s is None or not is_uneven(timestamps_s, fps):
+        return _encode(path, frames, fps, filters, options, **writer_options) / fps
+    with tempfile.TemporaryDirectory() as folder:
+        even = Path(folder, "even" + path.suffix)
+        count = _encode(even, frames, fps, filters, options, **writer_options)
+        if count != len(timestamps_s):
+            raise OutputError(f"There are {count} frames but {len(timestamps_s)} times. Give one time a frame.")
+        return retime(even, path, fps, timestamps_s)
 
 
 def _encode(path: Path, frames: Iterable[UInt8], fps: float, filters: str, options: list[str], **writer_options: Any) -> int:

@@ -58,6 +58,7 @@ def make_clip(
     index_first: bool = False,
     container: str | None = None,
     audio_s: float = 0.0,
+    audio_start_s: float = 0.0,
 ) -> Path:
     """Encode images (by default `count` numbered quadrants) with PyAV; `times` are in units of `time_base`."""
     if codec not in av.codecs_available:
@@ -86,15 +87,15 @@ def make_clip(
             output.mux(stream.encode(frame))
         output.mux(stream.encode())
         if sound:
-            _add_tone(output, sound, audio_s)
+            _add_tone(output, sound, audio_s, audio_start_s)
     return path
 
 
-def _add_tone(output: Any, stream: Any, seconds: float) -> None:
+def _add_tone(output: Any, stream: Any, seconds: float, start_s: float = 0.0) -> None:
     wave = (0.2 * np.sin(np.arange(int(44100 * seconds)) * 0.06)).astype(np.float32)
     for start in range(0, len(wave), 1024):
         frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
-        frame.rate, frame.pts, frame.time_base = 44100, start, Fraction(1, 44100)
+        frame.rate, frame.pts, frame.time_base = 44100, start + round(44100 * start_s), Fraction(1, 44100)
         output.mux(stream.encode(frame))
     output.mux(stream.encode())
 
@@ -103,4 +104,16 @@ def make_sound(path: Path, seconds: float = 0.5) -> Path:
     """An audio file without picture."""
     with av.open(str(path), "w") as output:
         _add_tone(output, output.add_stream("aac", rate=44100, layout="mono"), seconds)
+    return path
+
+
+def spoil_packet(path: Path, *numbers: int, kind: str = "video") -> Path:
+    """Overwrite the packets of a stream that have these numbers, or all of them, with zeros, in place."""
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(getattr(container.streams, kind)[0]) if packet.size]
+    for number in numbers or range(len(packets)):
+        assert data.count(packets[number]) == 1
+        data = data.replace(packets[number], bytes(len(packets[number])))
+    path.write_bytes(data)
     return path

@@ -60,14 +60,21 @@ def test_other_files_are_ignored(tmp_path):
         (8, np.rot90),
     ],
 )
-def test_exif_orientation(tmp_path, orientation, turned):
+def test_orientation(tmp_path, orientation, turned):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    save(tmp_path, ["a.jpg"], exif=exif, quality=95)
+    for suffix in ("jpg", "png", "webp", "tif"):
+        save(tmp_path, [f"{suffix}.{suffix}"], exif=exif, quality=95)
+    ramp = np.tile(np.arange(96, dtype=np.uint8), (64, 1))
+    Image.fromarray(ramp * np.uint16(257)).save(tmp_path / "deep.tif", tiffinfo={0x0112: orientation})
     source, frames = read_all(tmp_path)
+    found = dict(zip(source.names, frames, strict=True))
     shown = turned(quadrants(0))
-    assert source.info.hw == frames[0].shape[:2] == shown.shape[:2]
-    np.testing.assert_allclose(middles(frames[0]), middles(shown), atol=12)
+    assert {frame.shape for frame in frames} == {(*source.info.hw, 3)} == {shown.shape}
+    np.testing.assert_array_equal(found.pop("deep")[..., :1], turned(ramp[..., None]))
+    assert set(found) == {"jpg", "png", "webp", "tif"}
+    for name, frame in found.items():
+        np.testing.assert_allclose(middles(frame), middles(shown), atol=12, err_msg=name)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from clip_files import make_clip, make_sound, middles, numbers, quadrants
+from clip_files import make_clip, make_sound, middles, numbers, quadrants, spoil_packet
 from PIL import Image
 
 from segmo.errors import VideoError
@@ -95,6 +95,65 @@ def test_variable_frame_rate_keeps_real_timestamps(tmp_path, name):
 def test_timestamps_count_from_the_first_frame(tmp_path):
     path = make_clip(tmp_path / "late.ts", count=4, times=[250, 251, 252, 253])
     np.testing.assert_allclose(open_source(path).timestamps_s, np.arange(4) / 25, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "rates", "options"),
+    [
+        ("ts", "libx264", (25, 25), {}),
+        ("ts", "libx264", (25, 30), {"bf": "3"}),
+        ("mpg", "mpeg2video", (25, 25), {"bf": "2"}),
+        ("mkv", "libx264", (25, 25), {"bf": "3"}),
+    ],
+)
+def test_recordings_put_one_behind_the_other_follow_each_other(tmp_path, name, encoder, rates, options):
+    images = [quadrants(number) for number in range(40)]
+    parts = [images[:20], images[20:]]
+    joined = tmp_path / f"joined.{name}"
+    joined.write_bytes(
+        b"".join(
+            make_clip(tmp_path / f"{number}.{name}", encoder, images=part, rate=rate, options=options, gop=8).read_bytes()
+            for number, (part, rate) in enumerate(zip(parts, rates, strict=True))
+        )
+    )
+    source = open_source(joined)
+    assert source.joined and not source.info.notes
+    assert source.info.frame_count == 40
+    np.testing.assert_allclose(np.diff(source.timestamps_s), [1 / rates[0]] * 20 + [1 / rates[1]] * 19, atol=2e-3)
+    full = frames_of(joined)
+    assert numbers(full) == list(range(40))
+    for indices in ([5, 25], [19, 20, 39]):
+        for index, frame in zip(indices, frames_of(joined, indices), strict=True):
+            np.testing.assert_array_equal(frame, full[index])
+
+
+def test_a_later_recording_too_starts_at_its_first_key_frame(tmp_path):
+    steady = {"x264-params": "scenecut=0:bframes=0"}
+    first = make_clip(tmp_path / "first.ts", count=40, options=steady)
+    later = make_clip(tmp_path / "later.ts", count=40, gop=10, options=steady).read_bytes()
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() + later[len(later) // 3 // 188 * 188 :])
+    got = numbers(frames_of(joined))
+    assert got[:40] == list(range(40)) and got[40] in (10, 20, 30)
+    assert got[40:] == list(range(got[40], 40))
+
+
+def test_frames_that_share_their_time_are_told(tmp_path):
+    path = make_clip(tmp_path / "fast.mkv", "ffv1", count=20, rate=2000)  # Matroska counts milliseconds
+    info = probe(path)
+    assert info.notes == (f"{20 - info.frame_count} of its 20 frames share their time with another and were left out.",)
+    assert not probe(make_clip(tmp_path / "slow.mkv", "ffv1", count=20)).notes
+
+
+@pytest.mark.parametrize(("encoder", "pixels"), [("mpeg4", "yuv420p"), ("mjpeg", "yuvj420p")])
+def test_frames_that_an_avi_leaves_out_take_their_time(tmp_path, encoder, pixels):
+    times = [*range(10), *range(30, 40)]
+    path = make_clip(tmp_path / "gap.avi", encoder, pixels, count=20, times=times)
+    source = open_source(path)
+    assert (source.info.frame_count, source.info.notes) == (20, ())
+    assert source.info.duration_s == pytest.approx(1.6)
+    np.testing.assert_allclose(source.timestamps_s, np.array(times) / 25)
+    assert numbers(frames_of(path)) == list(range(20))
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -203,6 +262,15 @@ def test_damage_in_the_middle_is_counted(tmp_path):
     source = open_source(tmp_path / "a.mp4")
     assert len(list(source.read(range(20)))) > 10
     assert source.damaged > 0
+
+
+@pytest.mark.parametrize(("encoder", "pixels"), [("mpeg4", "yuv420p"), ("mjpeg", "yuvj420p")])
+def test_frames_of_an_avi_keep_their_place_behind_a_damaged_one(tmp_path, encoder, pixels):
+    path = spoil_packet(make_clip(tmp_path / "a.avi", encoder, pixels, count=20, gop=5), 9)
+    got = dict(open_source(path).read(range(20)))
+    assert sorted({*range(20)} - {*got}) == [9]
+    assert numbers([got[index] for index in range(10, 20)]) == list(range(10, 20))
+    assert numbers(frames_of(path, [12, 19])) == [12, 19]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
-from clip_files import make_clip, middles, numbers, quadrants
+from clip_files import make_clip, middles, numbers, quadrants, spoil_packet
 from PIL import Image
 
 from segmo.errors import OutputError
@@ -32,6 +34,18 @@ def seconds(path, kind):
     with av.open(str(path)) as container:
         stream = getattr(container.streams, kind)[0]
         return float(stream.duration * stream.time_base)
+
+
+def sound_of(path):
+    """(44100 * seconds,) of the first channel."""
+    with av.open(str(path)) as container:
+        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(container.streams.audio[0])])
+
+
+def heard_s(path):
+    """Seconds at which a tone begins and ends."""
+    loud = np.flatnonzero(np.abs(sound_of(path)) > 0.05)
+    return loud[0] / 44100, loud[-1] / 44100
 
 
 @pytest.mark.parametrize("hw", [(64, 96), (63, 97), (64, 97)])
@@ -63,11 +77,78 @@ def test_sound_of_the_source_lasts_as_long_as_the_picture(tmp_path, start, lengt
     assert probe(out).audio_codec == "aac"
     assert seconds(out, "video") == pytest.approx(length)
     assert seconds(out, "audio") == pytest.approx(length, abs=0.05)
-    with av.open(str(out)) as container:
-        wave = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(container.streams.audio[0])])
-    heard = np.abs(wave[2048:]) > 0.05  # past the encoder's fade-in
+    heard = np.abs(sound_of(out)[2048:]) > 0.05  # past the encoder's fade-in
     expected = min(length, max(1.0 - start, 0)) * 44100
     assert heard.nonzero()[0].max(initial=0) == pytest.approx(expected, abs=3100)
+
+
+@pytest.mark.parametrize("name", ["source.mp4", "source.mkv", "source.ts"])
+@pytest.mark.parametrize("start", [0.0, 0.2])
+def test_sound_and_picture_that_start_apart_stay_in_step(tmp_path, name, start):
+    out = tmp_path / "out.mp4"
+    write = {"audio_from": tmp_path / name, "audio_start_s": start}
+    make_clip(tmp_path / name, count=25, audio_s=0.5, audio_start_s=0.4)
+    assert write_mp4(out, [quadrants(0)] * 20, 20, **write)
+    assert heard_s(out) == pytest.approx((0.4 - start, 0.9 - start), abs=0.05)
+    make_clip(tmp_path / name, count=25, times=range(10, 35), audio_s=1.0)
+    assert write_mp4(out, [quadrants(0)] * 20, 20, **write)
+    assert heard_s(out) == pytest.approx((0, 0.6 - start), abs=0.05)
+
+
+UNEVEN_S = np.array([0, 0.2, 0.4, 0.6, 0.64, 0.68, 0.72, 0.76, 0.8])
+"""Times of a clip that turns from 5 to 25 frames a second."""
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_varying_frame_rate_is_kept(tmp_path, sound, quick):
+    source = make_clip(tmp_path / "source.mp4", count=25, audio_s=0.5, audio_start_s=0.4) if sound else None
+    out = tmp_path / "out.mp4"
+    frames = [quadrants(number) for number in range(9)]
+    assert write_mp4(out, frames, 10, timestamps_s=UNEVEN_S + 3, audio_from=source, quick=quick)
+    assert_browser_playable(out)
+    written = open_source(out)
+    np.testing.assert_allclose(written.timestamps_s, UNEVEN_S, atol=1e-4)
+    assert written.info.duration_s == pytest.approx(0.84, abs=1e-3)
+    assert numbers(frames_of(out)) == list(range(9))
+    if sound:
+        assert heard_s(out) == pytest.approx((0.4, 0.84), abs=0.05)
+        assert seconds(out, "audio") == pytest.approx(0.84, abs=0.05)
+
+
+def test_times_near_a_constant_rate_make_no_difference(tmp_path):
+    frames = [quadrants(number) for number in range(30)]
+    write_mp4(tmp_path / "even.mp4", frames, 30)
+    sampled = np.arange(30) * 289 // 100 / 87  # as 100 frames are taken of 289
+    write_mp4(tmp_path / "out.mp4", frames, 30, timestamps_s=sampled)
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "even.mp4").read_bytes()
+
+
+def test_every_frame_has_one_time(tmp_path):
+    with pytest.raises(OutputError, match="There are 8 frames but 9 times"):
+        write_mp4(tmp_path / "out.mp4", [quadrants(0)] * 8, 10, timestamps_s=UNEVEN_S)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_many_channels_become_two(tmp_path):
+    source = tmp_path / "surround.mov"
+    tones = "|".join(["0.5*sin(2000*t)"] * 12)
+    inputs = ["-f", "lavfi", "-i", "color=s=64x48:r=10:d=1", "-f", "lavfi", "-i", f"aevalsrc='{tones}':d=1"]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, "-c:v", "mpeg4", "-c:a", "pcm_s16le", str(source)], check=True)
+    assert write_mp4(tmp_path / "out.mp4", [quadrants(0)] * 10, 10, audio_from=source)
+    assert heard_s(tmp_path / "out.mp4") == pytest.approx((0, 1), abs=0.05)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec_context.channels == 2
+
+
+def test_sound_that_cannot_be_decoded_is_left_out(tmp_path, caplog):
+    source = spoil_packet(make_clip(tmp_path / "source.mp4", audio_s=0.5), kind="audio")
+    with caplog.at_level(logging.WARNING):
+        assert not write_mp4(tmp_path / "out.mp4", [quadrants(number) for number in range(12)], 25, audio_from=source)
+    assert "source.mp4: its sound was left out" in caplog.text
+    assert_browser_playable(tmp_path / "out.mp4")
+    assert not probe(tmp_path / "out.mp4").has_audio
+    assert numbers(frames_of(tmp_path / "out.mp4")) == list(range(12))
 
 
 def test_a_silent_source_or_folder_gives_a_silent_video(tmp_path):
@@ -107,18 +188,19 @@ def test_what_ffmpeg_says_is_told(tmp_path):
         write_mp4(tmp_path / "file" / "out.mp4", [quadrants(0)], 10)
 
 
-@pytest.mark.parametrize("hw", [(64, 96), (63, 97)])
-def test_alpha_webm_is_transparent(tmp_path, hw):
+@pytest.mark.parametrize(("hw", "times"), [((64, 96), None), ((63, 97), None), ((64, 96), UNEVEN_S)])
+def test_alpha_webm_is_transparent(tmp_path, hw, times):
     def rgba(number):
         alpha = np.full(hw, 255, np.uint8)
         alpha[: hw[0] // 2] = 0
         return np.dstack([quadrants(number, hw), alpha])
 
     path = tmp_path / "alpha.webm"
-    write_alpha_webm(path, (rgba(number) for number in range(8)), 12.5)
+    write_alpha_webm(path, (rgba(number) for number in range(9)), 12.5, timestamps_s=times)
     info = probe(path)
-    assert (info.codec, info.hw, info.frame_count) == ("vp9", hw, 8)
-    assert info.fps == pytest.approx(12.5, rel=1e-3)
+    assert (info.codec, info.hw, info.frame_count) == ("vp9", hw, 9)
+    assert info.fps == pytest.approx(12.5 if times is None else 9 / 0.84, rel=1e-2)
+    np.testing.assert_allclose(open_source(path).timestamps_s, np.arange(9) / 12.5 if times is None else times, atol=1e-3)
     decoder = av.CodecContext.create("libvpx-vp9", "r")  # ffmpeg's own VP9 decoder ignores transparency
     with av.open(str(path)) as container:
         frames = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]
