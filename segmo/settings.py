@@ -232,7 +232,7 @@ class MaskSettings:
     min_area: float = option(
         0.0005,
         "Minimum area",
-        "Drop objects that cover less than this share of the frame on average; those that show only briefly must be larger.",
+        "Drop objects that cover less than this share of the frames that show them; with lite, what shows only briefly must be larger.",
         minimum=0.0,
         maximum=0.5,
         step=0.0001,

@@ -11,6 +11,7 @@ The weights depend on some odd behaviour, which is kept on purpose and marked "Q
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -105,9 +106,26 @@ def look_up_depth(xy: Tensor, depth: Tensor) -> Tensor:
         (B, N, T)
     """
     height, width = depth.shape[-2:]
-    cells = torch.trunc(xy[:, 1] * height) * width + torch.trunc(xy[:, 0] * width)
-    cells = cells.clamp(0, height * width - 1).long()
+    rows, columns = torch.trunc(xy[:, 1] * height).long(), torch.trunc(xy[:, 0] * width).long()
+    cells = (rows * width + columns).clamp(0, height * width - 1)  # integers: a frame of 6K has more pixels than float32 can number
     return depth.flatten(2).gather(2, cells.transpose(1, 2)).transpose(1, 2)
+
+
+def look_up_frames(xy: Tensor, frames: Iterable[Tensor]) -> Tensor:
+    """As `look_up_depth` for one clip, one frame after the other, since all maps of a long clip are large.
+
+    Args:
+        xy: (2, N, T) positions in [-1, 1].
+        frames: (h, w) depth of each of the T frames.
+
+    Returns:
+        (N, T)
+
+    Raises:
+        ValueError: there are more or fewer frames.
+    """
+    each = zip(torch.split(xy, 1, -1), frames, strict=True)
+    return torch.cat([look_up_depth(here[None], depth[None, None])[0] for here, depth in each], -1)
 
 
 def encode_tracks(

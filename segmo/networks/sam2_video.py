@@ -5,12 +5,14 @@ Source: SAM 2 (arXiv 2408.00714) and EdgeTAM (arXiv 2501.07256), both Apache-2.0
 
 - Frames are resized as Pillow does, bicubically, and straight to the square of the network.
 - A frame that is prompted again takes its earlier mask as a prompt too, within +-32.
-- Logits are enlarged to the size of the frame in one step, after holes of a few pixels of theirs were filled.
+- Logits are enlarged to the size of the frame in one step, after holes of a few pixels of theirs were filled. On prompted frames, what is
+  remembered and corrected by later points has no such holes either.
 
 Objects that remember equally much go through memory attention together, which transformers does one by one.
 
-Frames are prepared when they are needed. Their features are computed once while they fit a budget, for all objects; each object remembers
-its prompted frames and the few latest ones that the network looks at, so that memory does not grow with the clip.
+Frames are prepared when they are needed. Their features are computed once while they fit a budget, for all objects. Each object remembers
+the few latest frames that the network looks at, and all of its prompted ones: the network looks at these on every frame, so that memory
+and time grow with their number. The more objects remember, the fewer go together.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel, Sam2VideoModel
 from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
@@ -44,7 +47,10 @@ FEATURE_BYTES = 2 << 30
 HOLE = 8
 """Pixels of the network's masks, a quarter of its side, up to which a hole is filled."""
 TOGETHER = 8
-"""Objects that are followed together at most; by the sizes of its tensors, one takes about 0.2 GB meanwhile."""
+"""Objects that are followed together at most."""
+MEMORY_TOKENS = TOGETHER * 8 * 64**2
+"""Tokens of remembered frames that go through memory attention together at most, if they are of several objects; 64 x 64 are a frame of
+SAM 2. By the sizes of the tensors made of them, an object with 8 frames takes about 0.2 GB meanwhile, and all together less than 2 GB."""
 AHEAD = 4
 """Frames whose features are computed together on a GPU, which one frame alone does not fill."""
 FILLED = 0.1
@@ -167,8 +173,29 @@ class ObjectSession(Sam2VideoInferenceSession):
         self.add_point_inputs(0, frame, {"point_coords": points, "point_labels": labels})
         self.obj_with_new_inputs = [1]
 
+    @torch.inference_mode()
+    def fill_prompted(self, network: Any, frame: int, hole: int) -> None:
+        """Fill holes of at most `hole` pixels in what is remembered of a prompted frame, and in what later points on it correct."""
+        output = self.prompted.get(frame)
+        if output is None:  # followed to it before it was prompted
+            return
+        mask = output["pred_masks"]
+        logits = plain(mask)
+        filled = fill_holes(logits, hole)
+        if filled is logits:
+            return
+        output["pred_masks"] = torch.from_numpy(filled).to(mask).reshape(mask.shape)
+        size = (network.image_size, network.image_size)
+        large = F.interpolate(output["pred_masks"].float(), size, mode="bilinear", align_corners=False).to(mask.dtype)
+        features, _ = network._prepare_vision_features(self, frame, 1)
+        remembered = network._encode_new_memory(features[-1], large, output["object_score_logits"], True)
+        output["maskmem_features"], output["maskmem_pos_enc"] = remembered
+
     def forget(self, frame: int, memories: int, pointers: int) -> None:
-        """Keep of the frames followed so far what a pass over the next frame, or one back from the first prompted frame, looks at."""
+        """Keep of the frames followed so far what a pass over the next frame, or one back from the first prompted frame, looks at.
+
+        Any pass looks at all prompted frames. Each takes less than 2 MB in SAM 2.
+        """
         start = min(self.prompted)
         for kept in self.output_dict_per_obj[0].values():
             for output in kept.values():
@@ -194,10 +221,22 @@ class Memory(NamedTuple):
     pointers: int
     """How many tokens at the end stand for whole frames."""
 
-    @property
-    def layout(self) -> tuple[int, ...]:
-        """Memories of the same layout can be looked at together."""
-        return len(self.values), self.frames, self.pointers
+
+class Layout(NamedTuple):
+    """How much an object remembers; memories of the same layout can be looked at together."""
+
+    tokens: int
+    """Those of frames."""
+    frames: int
+    pointers: int
+    """Frames that tokens stand for as a whole."""
+
+
+def layout(network: Any, session: ObjectSession, frame: int, reverse: bool) -> Layout:
+    """That of what `recall` would give, which is large where many frames were prompted, without making it."""
+    found = [output["maskmem_features"] for _, output in network._gather_memory_frame_outputs(session, 0, frame, reverse) if output]
+    offsets, _, _ = network._get_object_pointers(session, 0, frame, session.num_frames, network.device, reverse)
+    return Layout(sum(features.numel() for features in found) // network.mem_dim, len(found), len(offsets))
 
 
 def recall(network: Any, session: ObjectSession, frame: int, reverse: bool) -> Memory:
@@ -225,24 +264,32 @@ def follow(network: Any, sessions: Sequence[ObjectSession], frame: int, reverse:
         (1, 1, h, w) logits of each.
     """
     features, places = network._prepare_vision_features(sessions[0], frame, 1)
-    memories = [recall(network, session, frame, reverse) for session in sessions]
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, memory in enumerate(memories):
-        groups.setdefault(memory.layout, []).append(index)
+    groups: dict[Layout, list[int]] = {}
+    for index, session in enumerate(sessions):
+        groups.setdefault(layout(network, session, frame, reverse), []).append(index)
     masks: dict[int, Tensor] = {}
-    for (_, frames, pointers), alike in groups.items():
-        for first in range(0, len(alike), TOGETHER):
-            part = alike[first : first + TOGETHER]
-            attended = network.memory_attention(
-                current_vision_features=features[-1].expand(-1, len(part), -1),
-                current_vision_position_embeddings=places[-1].expand(-1, len(part), -1),
-                memory=torch.cat([memories[index].values for index in part], 1),
-                memory_posision_embeddings=torch.cat([memories[index].places for index in part], 1),
-                num_object_pointer_tokens=pointers,
-                **({"num_spatial_memory_tokens": frames} if isinstance(network, EdgeTamVideo) else {}),
-            )
-            masks |= zip(part, _decide(network, [sessions[index] for index in part], frame, reverse, features, attended[0]), strict=True)
+    for remembered, alike in groups.items():
+        together = max(1, min(TOGETHER, MEMORY_TOKENS // remembered.tokens))
+        for first in range(0, len(alike), together):
+            part = alike[first : first + together]
+            objects = [sessions[index] for index in part]
+            seen = _look_back(network, [recall(network, each, frame, reverse) for each in objects], features[-1], places[-1])
+            masks |= zip(part, _decide(network, objects, frame, reverse, features, seen), strict=True)
     return [masks[index] for index in range(len(sessions))]
+
+
+def _look_back(network: Any, memories: Sequence[Memory], features: Tensor, places: Tensor) -> Tensor:
+    """(objects, tokens, C) a frame's (tokens, 1, C) features after they have seen memories of the same layout."""
+    alike, count = memories[0], len(memories)
+    attended: Tensor = network.memory_attention(
+        current_vision_features=features.expand(-1, count, -1),
+        current_vision_position_embeddings=places.expand(-1, count, -1),
+        memory=torch.cat([memory.values for memory in memories], 1),
+        memory_posision_embeddings=torch.cat([memory.places for memory in memories], 1),
+        num_object_pointer_tokens=alike.pointers,
+        **({"num_spatial_memory_tokens": alike.frames} if isinstance(network, EdgeTamVideo) else {}),
+    )
+    return attended[0]
 
 
 def _decide(
@@ -326,7 +373,10 @@ class VideoSegmenter:
         points = np.concatenate([points_xy, outside_xy]).astype(np.float32) * self.side / np.array([width, height], np.float32)
         labels = np.repeat([1, 0], [len(points_xy), len(outside_xy)]).astype(np.int32)
         session.prompt(frame, torch.from_numpy(points)[None, None], torch.from_numpy(labels)[None, None])
-        return self._pass(session, frame, reverse=False)
+        answer = self._pass(session, frame, reverse=False)
+        with reduced(self.device, self.precision):
+            session.fill_prompted(self.network, frame, self.hole)
+        return answer
 
     def propagate(self, object_ids: Sequence[int], *, reverse: bool) -> Iterator[tuple[int, dict[int, Bool]]]:
         """Frame numbers and (H, W) masks of the objects that were prompted before, or after where `reverse`, or there."""
@@ -370,9 +420,13 @@ class VideoSegmenter:
     def _logits(self, session: ObjectSession, frame: int, mask: Tensor) -> Logits:
         """(H, W) from what the network says; what is not needed any more is forgotten."""
         session.forget(frame, self.network.num_maskmem, self.network.config.max_object_pointers_in_encoder)
-        logits = mask.float().reshape(mask.shape[-2:]).cpu().numpy()
         height, width = self.frames.shape[1:3]
-        return resize_logits(fill_holes(logits, self.hole), (height, width))
+        return resize_logits(fill_holes(plain(mask), self.hole), (height, width))
+
+
+def plain(mask: Tensor) -> Logits:
+    """(h, w) logits of one mask as an array."""
+    return np.asarray(mask.float().reshape(mask.shape[-2:]).cpu().numpy(), np.float32)
 
 
 def fill_holes(logits: Logits, size: int) -> Logits:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from segmo.datasets.layout import Scene, open_layout, read_depth, read_features, read_mask, read_tracks
 from segmo.errors import DataError
-from segmo.networks.motion_net import look_up_depth
+from segmo.networks.motion_net import look_up_frames
 from segmo.stages.paper_rules import depth_from_store, feature_cells, normalised_positions, seen_tracks, track_certainty
 from segmo.training.arguments import Source
 from segmo.types import Bool, Int
@@ -152,7 +152,7 @@ def read_sample(usable: Usable, query: str, most_tracks: int, rng: Rng, *, depth
         torch.from_numpy(~shown),
         torch.from_numpy(certainty.visibility[kept]),
         torch.from_numpy(certainty.confidence[kept]),
-        torch.from_numpy(_depth_at(scene, names, xy)) if depth else torch.zeros(xy.shape[1:]),
+        _depth_at(scene, names, xy) if depth else torch.zeros(xy.shape[1:]),
         torch.from_numpy(features[row, column].astype(np.float32)),
         torch.from_numpy(moving.astype(np.float32)),
     )
@@ -166,13 +166,10 @@ def _in_mask(xy: npt.NDArray[Any], mask: Bool, hw: tuple[int, int]) -> Bool:
     return np.asarray(inside & mask[clipped[:, 1], clipped[:, 0]])
 
 
-def _depth_at(scene: Scene, names: Sequence[str], xy: Tensor) -> npt.NDArray[np.float32]:
-    """(N, T) depth at (2, N, T) positions; one frame after the other, since all maps of a long clip are large."""
-    found = np.empty(xy.shape[1:], np.float32)
-    for t, name in enumerate(names):
-        depth = torch.from_numpy(depth_from_store(read_depth(scene.depth_file(name))[None]))
-        found[:, t] = look_up_depth(xy[None, :, :, t : t + 1], depth[None])[0, :, 0].numpy()
-    return found
+def _depth_at(scene: Scene, names: Sequence[str], xy: Tensor) -> Tensor:
+    """(N, T) depth at (2, N, T) positions."""
+    frames = (torch.from_numpy(depth_from_store(read_depth(scene.depth_file(name))[None])[0]) for name in names)
+    return look_up_frames(xy, frames)
 
 
 def _mirrored(sample: ClipSample, sides: npt.NDArray[np.bool_]) -> ClipSample:

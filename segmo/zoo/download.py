@@ -6,7 +6,8 @@
 
 `<weights>` is SEGMO_WEIGHTS, or `weights` in the cache folder. SEGMO_HUB names another place to fetch from, with the same layout: a folder
 or `file://` address, whose files are taken as they are (their owner answers for them) and hold from then on; or an `http(s)://` address,
-whose files must have the published checksums. Files can also be put into place by hand.
+whose files must have the published checksums. Files can also be put into place by hand, and nobody but their owner need be allowed to write
+there: a record that cannot be written is kept by the process.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _POLL_S = 0.1
 _TIMEOUT_S = 30.0
+_PROBE_S = 3.0
 _TRIES = 5  # of a connection that breaks; each goes on where the last one stopped
 
 
@@ -51,6 +53,14 @@ class Record:
     mtime_ns: int
     source: str
     """Address it was fetched from; empty for one that was put there by hand."""
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether a file of that status is untouched since."""
+        return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+_unwritten: dict[Path, Record] = {}
+"""Records of files in folders that cannot be written to."""
 
 
 def weights_directory() -> Path:
@@ -115,16 +125,17 @@ def fetch(spec: ModelSpec) -> Steps[Path]:
 
 def can_fetch() -> bool:
     """Whether there is a network to fetch from, or a place that stands for it; asks at most a few seconds."""
-    import socket
-
     base = _mirror()
     if base:
         return _own_folder() is None or Path(_own_folder() or "").is_dir()
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return False
+    endpoint = os.environ.get("HF_ENDPOINT", "").strip() or "https://huggingface.co"
     try:
-        socket.create_connection(("huggingface.co", 443), timeout=3).close()
-    except OSError:
+        urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=_PROBE_S).close()
+    except urllib.error.HTTPError:
+        return True  # somebody answers, which is all that was asked
+    except (OSError, http.client.HTTPException, ValueError):  # the last one for what is no address
         return False
     return True
 
@@ -162,7 +173,7 @@ def _problem(weights: Weights, file: WeightsFile, thorough: bool = False) -> str
     except OSError:
         return "missing"
     record = _record(path)
-    untouched = record is not None and (record.size, record.mtime_ns) == (status.st_size, status.st_mtime_ns)
+    untouched = record is not None and record.is_of(status)
     digest = record.sha256 if record and untouched and not thorough else _digest(path)
     expected = _expected(file) or (record.sha256 if record else digest)
     if digest != expected:
@@ -186,8 +197,9 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
                 yield 0.0
             if not _problem(weights, file):
                 return
-            if shutil.disk_usage(path.parent).free < file.size_bytes:
-                raise OSError(f"it takes {file.size_bytes / 1e9:.1f} GB, and the disk has less")
+            lacking = file.size_bytes - _brought(partial)
+            if shutil.disk_usage(path.parent).free < lacking:
+                raise OSError(f"it takes {lacking / 1e9:.1f} GB more, and the disk has less")
             yield from _bring(weights, file, source, partial)
             digest, expected = _digest(partial), _expected(file)
             if expected and digest != expected:
@@ -219,6 +231,17 @@ def _bring(weights: Weights, file: WeightsFile, source: str, partial: Path) -> S
     if weights.repo and not _mirror():
         return (yield from _from_hub(weights, file, partial))
     return (yield from _stream(source, partial, resume=bool(_expected(file))))
+
+
+def _staging(partial: Path) -> Path:
+    """The folder that huggingface_hub downloads into."""
+    return partial.with_name(f".{partial.stem}.hub")
+
+
+def _brought(partial: Path) -> int:
+    """Bytes of a file that an earlier call left, on which this one goes on or whose room it takes."""
+    left = [partial, *_staging(partial).rglob("*.incomplete")]
+    return max((found.stat().st_size for found in left if found.exists()), default=0)
 
 
 def _copy(source: Path, partial: Path) -> Steps[None]:
@@ -273,7 +296,7 @@ def _from_hub(weights: Weights, file: WeightsFile, partial: Path) -> Steps[None]
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()  # progress is told by this generator
-    staging = partial.with_name(f".{file.name}.hub")
+    staging = _staging(partial)
     outcome: dict[str, Any] = {}
 
     def work() -> None:
@@ -308,14 +331,23 @@ def _record_path(path: Path) -> Path:
 
 
 def _record(path: Path) -> Record | None:
+    kept = _unwritten.get(path)
     try:
+        if kept and kept.is_of(path.stat()):
+            return kept
         return Record(**json.loads(_record_path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _write_record(path: Path, digest: str, source: str) -> None:
+    """Beside the file, for all processes; where that is not allowed, for this one, which need not read the file again either."""
     status = path.stat()
+    record = Record(digest, status.st_size, status.st_mtime_ns, source)
     temporary = path.with_name(f".{path.name}.record.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_text(json.dumps(asdict(Record(digest, status.st_size, status.st_mtime_ns, source))), encoding="utf-8")
-    os.replace(temporary, _record_path(path))
+    try:
+        temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        os.replace(temporary, _record_path(path))
+    except OSError as error:
+        _unwritten[path] = record
+        log.info("What %s holds was checked, and cannot be noted beside it (%s). The next process will read it again.", path, error)

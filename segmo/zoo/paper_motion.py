@@ -13,6 +13,7 @@ from segmo.parallel import parallel_map
 from segmo.stages.independence import moving_score
 from segmo.stages.motion import MotionInputs
 from segmo.stages.paper_rules import (
+    Float32,
     depth_from_store,
     feature_cells,
     normalised_positions,
@@ -60,39 +61,35 @@ class PaperMotion:
         Raises:
             SettingsError: the features are not those of DINOv2 base.
         """
-        import torch
-
         tracks = inputs.tracks
         kept, visible = seen_tracks(tracks.visible, np.asarray(tracks.confidence))
         looks = track_descriptors(tracks, inputs.features, kept, self._network.config.descriptor_length)
-        depth = torch.from_numpy(_network_depth(inputs.depth.inverse_depth))[None].to(self._device)
+        xy = normalised_positions(tracks.positions_xy[kept], tracks.frame_hw).transpose(2, 0, 1)
+        depth = depth_under(xy, inputs.depth.inverse_depth)
         probability = np.zeros(len(tracks), np.float32)
         groups = max(-(-len(kept) // TOGETHER), 1)
         yield 0.02
         for group in range(groups if len(kept) else 0):
             part = slice(group, None, groups)  # from all over the clip
-            probability[kept[part]] = self._judge(tracks, kept[part], visible[part], looks[part], depth)
+            probability[kept[part]] = self._judge(tracks, kept[part], xy[:, part], visible[part], looks[part], depth[part])
             yield 0.02 + 0.9 * (group + 1) / groups
         score = moving_score(tracks, probability)
         maps = np.zeros((len(inputs.clip), 0, 0), np.float16)
         return MotionEvidence(probability, maps, score, "")
 
-    def _judge(
-        self, tracks: Tracks, chosen: Int, visible: Bool, looks: npt.NDArray[np.float32], depth: torch.Tensor
-    ) -> npt.NDArray[np.float32]:
-        """(M,) probabilities of some tracks."""
+    def _judge(self, tracks: Tracks, chosen: Int, xy: Float32, visible: Bool, looks: Float32, depth: Float32) -> Float32:
+        """(M,) probabilities of some tracks, with their (2, M, T) positions and the (M, T) depth there as the network takes them."""
         import torch
 
-        from segmo.networks.motion_net import encode_tracks
+        from segmo.networks.motion_net import encode_looked_up
 
         def there(values: npt.NDArray[np.generic]) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(values))[None].to(self._device)
 
-        xy = there(normalised_positions(tracks.positions_xy[chosen], tracks.frame_hw).transpose(2, 0, 1))
         hidden = there(~visible)
         with torch.inference_mode():
             certainty = there(tracks.visibility[chosen]), there(tracks.confidence[chosen])
-            encoded = encode_tracks(xy, hidden, *certainty, depth, self._network.config)
+            encoded = encode_looked_up(there(xy), hidden, *certainty, there(depth), self._network.config)
             logits = self._network(encoded, hidden, there(looks))
         return np.asarray(torch.sigmoid(logits)[0].cpu().numpy(), np.float32)
 
@@ -106,7 +103,7 @@ class PaperMotion:
         return MotionLabels(evidence, moving, used)
 
 
-def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int, length: int) -> npt.NDArray[np.float32]:
+def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int, length: int) -> Float32:
     """(M, length) what the chosen tracks look like: the cell under each on its query frame.
 
     Raises:
@@ -122,9 +119,16 @@ def track_descriptors(tracks: Tracks, features: FeatureMaps, chosen: Int, length
     return features.features[np.searchsorted(features.query_frames, query), rows, columns].astype(np.float32)
 
 
-def _network_depth(inverse_depth: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """(T, h, w) depth as the weights know it, frame by frame to save memory."""
-    depth = np.empty(inverse_depth.shape, np.float32)
-    for known, frame in zip(depth, parallel_map(lambda frame: depth_from_store(stored_depth(frame[None]))[0], inverse_depth), strict=True):
-        known[:] = frame
-    return depth
+def depth_under(xy: Float32, inverse_depth: npt.NDArray[np.float16]) -> Float32:
+    """(N, T) depth at positions as the weights know it; only a few frames of it are in memory at a time.
+
+    Args:
+        xy: (2, N, T) in [-1, 1].
+        inverse_depth: (T, h, w).
+    """
+    import torch
+
+    from segmo.networks.motion_net import look_up_frames
+
+    frames = parallel_map(lambda frame: torch.from_numpy(depth_from_store(stored_depth(frame[None]))[0]), inverse_depth)
+    return np.asarray(look_up_frames(torch.from_numpy(np.ascontiguousarray(xy)), frames).numpy(), np.float32)

@@ -18,7 +18,7 @@ class Sam2Masks:
     """SAM 2 or SAM 2.1 of any size, asked about points of the moving tracks."""
 
     identity = "sam2"
-    version = 2
+    version = 3
     needs_flow = False
     uses_gpu = True
     precisions = ("float32", "bfloat16")  # float16 has too little range for its memory

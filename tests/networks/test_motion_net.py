@@ -6,7 +6,17 @@ import pytest
 import torch
 
 from segmo.errors import WeightsError
-from segmo.networks.motion_net import CHANNELS, DESCRIPTOR, PAPER, MotionNet, MotionNetConfig, encode_tracks, load_motion_net, look_up_depth
+from segmo.networks.motion_net import (
+    CHANNELS,
+    DESCRIPTOR,
+    PAPER,
+    MotionNet,
+    MotionNetConfig,
+    encode_tracks,
+    load_motion_net,
+    look_up_depth,
+    look_up_frames,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +88,25 @@ def test_depth_is_looked_up_as_the_published_weights_learnt_it():
     xy = torch.tensor([[-0.9, -0.9], [0.5, 0.0], [0.99, 0.99], [-0.6, 0.4]]).T.reshape(1, 2, 4, 1)
     # negative coordinates read pixel 0, and where only x is negative, pixels of a row before
     assert look_up_depth(xy, depth).flatten().tolist() == [0, 2, 11, 2]
+
+
+@pytest.mark.parametrize("hw", [(3456, 6144), (4320, 7680)])
+def test_depth_of_frames_with_more_pixels_than_float32_can_number(hw):
+    height, width = hw
+    depth = torch.zeros(1, 1, height, width, dtype=torch.uint8)
+    row, column = height - 1, width - 2  # an odd number of pixels before it
+    depth[..., row, column], depth[..., -1, -1] = 1, 2
+    here = torch.tensor([(column + 0.5) / width, (row + 0.5) / height])
+    xy = torch.stack([here, torch.tensor([0.3, 1.0]), torch.tensor([1.0, 1.0])], -1)[None, :, :, None]  # the others are below the last row
+    assert look_up_depth(xy, depth).flatten().tolist() == [1, 2, 2]
+
+
+def test_depth_is_looked_up_frame_by_frame_as_all_at_once():
+    random = torch.Generator().manual_seed(3)
+    xy, depth = torch.rand(2, 40, 6, generator=random) * 2 - 1, torch.rand(6, 30, 50, generator=random)
+    assert torch.equal(look_up_frames(xy, iter(depth)), look_up_depth(xy[None], depth[None])[0])
+    with pytest.raises(ValueError, match="shorter"):
+        look_up_frames(xy, depth[:5])
 
 
 def test_published_weights_load_and_others_are_refused(network, tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from paper_models import moving_square, save_edgetam, tiny_sam2
 from transformers.models.sam2_video.processing_sam2_video import Sam2VideoProcessor
 
 from segmo.errors import WeightsError
-from segmo.networks.sam2_video import FILLED, VideoSegmenter, fill_holes, load_edgetam, load_sam2
+from segmo.networks.sam2_video import FILLED, PREVIOUS_LIMIT, VideoSegmenter, fill_holes, load_edgetam, load_sam2
 
 HERE = np.array([[20, 30]], np.float32)
 THERE = np.array([[70, 50]], np.float32)
@@ -89,6 +90,36 @@ def test_following_together_gives_what_the_library_gives_one_by_one(network, mon
     assert max(np.abs(alone[key] - together[key]).max() for key in alone) < 1e-4
 
 
+def test_the_more_objects_remember_the_fewer_are_followed_together(network, monkeypatch):
+    """A long clip has many prompted frames, all of which are looked at; how many objects are does not change the answers."""
+    frames = moving_square(11).frames
+    asked = []
+
+    def run(budget):
+        monkeypatch.setattr("segmo.networks.sam2_video.MEMORY_TOKENS", budget)
+        segmenter = VideoSegmenter(network, frames)
+        for number in (1, 2, 3):
+            for frame in (0, 1, 2):
+                segmenter.point_logits(frame, number, HERE + 10 * number)
+        asked.clear()
+        return followed(segmenter, (1, 2, 3))
+
+    def note(**given):
+        tokens, count = given["memory"].shape[:2]
+        asked.append((tokens - given["num_object_pointer_tokens"], count))
+        return attention(**given)
+
+    attention = network.memory_attention.forward
+    monkeypatch.setattr(network.memory_attention, "forward", note)
+    together = run(1 << 30)
+    assert {count for _, count in asked} == {3}
+    least = min(asked)[0]
+    bounded = run(3 * least)
+    assert dict(asked[-1:]) == {3 * least: 1} and all(tokens * count <= 3 * least for tokens, count in asked)
+    assert {count for tokens, count in asked if tokens == least} == {3}
+    assert max(np.abs(bounded[key] - together[key]).max() for key in together) < 1e-4
+
+
 def test_what_is_forgotten_was_not_needed(network, monkeypatch):
     """Long after the last prompt only the latest frames are remembered, and a pass back gives what it gives with everything."""
     there = moving_square(22).frames
@@ -133,6 +164,27 @@ def test_points_replace_those_before_and_take_up_their_mask(network):
     assert not np.array_equal(VideoSegmenter(network, frames).point_logits(1, 1, HERE, THERE), first)  # points beside the object count
     segmenter.reset()
     assert np.array_equal(segmenter.point_logits(1, 1, HERE), first)
+
+
+def test_holes_are_filled_in_what_is_remembered_and_corrected_too(network, monkeypatch):
+    """As in Meta's predictor: later frames and later points see a prompted frame's mask without its holes."""
+    frames, hole = moving_square(2).frames, 16**2  # all that is not the object
+    kept = []
+    for size in (0, hole):
+        segmenter = VideoSegmenter(network, frames, hole=size)
+        segmenter.point_logits(1, 1, HERE)
+        kept.append(dict(segmenter._sessions[1].prompted[1]))
+    filled = torch.from_numpy(fill_holes(kept[0]["pred_masks"][0, 0].numpy(), hole))[None, None]
+    assert not torch.equal(filled, kept[0]["pred_masks"]) and torch.equal(filled, kept[1]["pred_masks"])
+    with torch.inference_mode():
+        features, _ = network._prepare_vision_features(segmenter._sessions[1], 1, 1)
+        large = F.interpolate(filled, (64, 64), mode="bilinear", align_corners=False)
+        memory, _ = network._encode_new_memory(features[-1], large, kept[0]["object_score_logits"], True)
+    assert torch.equal(memory, kept[1]["maskmem_features"]) and not torch.equal(memory, kept[0]["maskmem_features"])
+    given, forward = [], network._single_frame_forward
+    monkeypatch.setattr(network, "_single_frame_forward", lambda **named: given.append(named["input_masks"]) or forward(**named))
+    segmenter.point_logits(1, 1, THERE)
+    assert torch.equal(given[0], filled.clamp(-PREVIOUS_LIMIT, PREVIOUS_LIMIT))
 
 
 def test_less_precision_changes_little(network):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from parity.mask_densification import FakeSegmenter
 
 from segmo.settings import Correction, MaskSettings
 from segmo.stages.masks import MaskInputs
-from segmo.stages.prompted_masks import NONE_FOUND, prompt_visibility, segment_by_points
+from segmo.stages.prompted_masks import NONE_FOUND, number_objects, prompt_visibility, segment_by_points
+from segmo.stages.prompting import ObjectTrack
 from segmo.types import Clip, FeatureMaps, MotionEvidence, MotionLabels, Tracks, finish
 
 FRAMES, HW = 18, (60, 80)
@@ -59,6 +62,18 @@ def test_settings_limit_the_objects(scene):
     assert np.array_equal(largest.labels > 0, scene[0].labels == 1)  # seen for longer
     none = masks_of(scene, MaskSettings(min_area=0.1))
     assert none.labels.shape == (FRAMES, *HW) and not none.labels.any() and none.notes == (NONE_FOUND,)
+
+
+def test_an_object_is_large_enough_where_it_is_seen():
+    """However briefly, unlike with lite, which the help text tells apart; the published code has no such rule at all."""
+    mask = np.zeros((FRAMES, *HW), bool)
+    mask[7:9, 10:25, 10:25] = True
+    track = ObjectTrack(np.packbits(mask, axis=-1), np.ones(FRAMES, bool), (7,))
+    share = 15 * 15 / (HW[0] * HW[1])
+    kept, dropped = (number_objects([track], [0.8], HW, MaskSettings(min_area=factor * share)) for factor in (0.99, 1.01))
+    assert kept is not None and np.array_equal(kept.labels == 1, mask) and dropped is None
+    text = next(field for field in dataclasses.fields(MaskSettings) if field.name == "min_area").metadata["help"]
+    assert "of the frames that show them" in text and "with lite" in text
 
 
 def test_clicks_add_and_take_away(scene):

@@ -3,11 +3,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
+import shutil
 import threading
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -266,6 +270,65 @@ def test_files_can_be_put_into_place_by_hand(weights_folder):
     assert "SHA-256" in states(tracker("https://elsewhere.example", "0" * 64))
 
 
+@pytest.fixture
+def read_only(weights_folder, monkeypatch):
+    """Files put there by hand, and no right to write beside them; counts how often they are read."""
+    own_hub(weights_folder)
+    read: list[str] = []
+    write_text, digest = Path.write_text, download._digest
+
+    def refuse(path: Path, *given: object, **named: object) -> int:
+        if path.is_relative_to(weights_folder):
+            raise PermissionError(13, "Permission denied", str(path))
+        return write_text(path, *given, **named)
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(download, "_digest", lambda path: read.append(path.name) or digest(path))
+    return read
+
+
+def test_files_in_a_folder_that_cannot_be_written_to_are_read_once(read_only, weights_folder, caplog):
+    caplog.set_level(logging.INFO)
+    spec = tracker("https://elsewhere.example")
+    assert states(spec) == states(spec) == "ready" and states(of_the_hub()) == "ready"
+    assert finish(download.fetch(spec)) == weights_folder / "tracker.pt"
+    assert read_only == ["tracker.pt", "config.json", "model.safetensors"]
+    assert len(caplog.records) == 3 and "Permission denied" in caplog.text
+    assert states(spec, thorough=True) == "ready" and len(read_only) == 4
+    (weights_folder / "tracker.pt").write_bytes(CONTENT[::-1])  # by its owner
+    assert "not " + SHA in states(spec)
+
+
+def test_an_own_folder_s_files_are_told_apart_where_no_record_can_be_written(read_only, weights_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGMO_HUB", str(own_hub(tmp_path / "hub")))
+    weights, prints = of_the_hub().weights, set()
+    for content in (CONTENT, CONTENT[::-1]):
+        monkeypatch.setenv("SEGMO_WEIGHTS", str(own_hub(weights_folder / hashlib.sha256(content).hexdigest(), content)))
+        assert not download.content_unknown(weights)
+        prints.add(download.fingerprint(weights))
+    assert len(prints) == 2
+
+
+@pytest.mark.parametrize("left", [0, 5000])
+@pytest.mark.parametrize("of_hub", [True, False])
+def test_what_an_earlier_call_left_needs_no_room_again(serve, weights_folder, monkeypatch, left, of_hub):
+    server = serve({"/tracker.pt": CONTENT, **HUB_FILES})
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    room = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=len(CONTENT) - 5000), rmtree=shutil.rmtree)
+    monkeypatch.setattr(download, "shutil", room)
+    staging = weights_folder / "someone/depth/.model.safetensors.hub/.cache/huggingface/download"
+    staging.mkdir(parents=True)
+    partial = staging / "some.incomplete" if of_hub else weights_folder / "tracker.pt.partial"
+    partial.write_bytes(CONTENT[:left])
+    steps = download.fetch(of_the_hub() if of_hub else tracker(server.url))
+    if left:
+        finish(steps)
+        assert states(of_the_hub() if of_hub else tracker(server.url)) == "ready"
+    else:
+        with pytest.raises(WeightsError, match=r"it takes .* GB more, and the disk has less"):
+            finish(steps)
+
+
 def test_what_a_model_is_stays_known_without_its_files_and_changes_with_those_of_an_own_folder(tmp_path, weights_folder, monkeypatch):
     weights = of_the_hub().weights
     published = download.fingerprint(weights)
@@ -333,3 +396,23 @@ def test_whether_there_is_something_to_fetch_from(tmp_path, monkeypatch):
     monkeypatch.delenv("SEGMO_HUB")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert not download.can_fetch()
+
+
+def test_whether_the_hub_answers_is_asked_where_files_are_fetched_from(serve, monkeypatch):
+    """At the endpoint and through the proxy that the download uses; any answer will do, here one that there is no such page."""
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    server, gone = serve({}), serve({})
+    gone.shutdown()
+    gone.server_close()
+    for endpoint, answers in ((server.url, True), (gone.url, False), ("not an address", False)):
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        assert download.can_fetch() == answers
+    assert [ask[0] for ask in server.asked] == ["HEAD"]
+    monkeypatch.setenv("HF_ENDPOINT", "http://hub.example/")
+    for proxy, answers in ((server.url, True), (gone.url, False)):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setattr(urllib.request, "_opener", None)  # a process looks for its proxies once
+        assert download.can_fetch() == answers
+    assert [ask[:2] for ask in server.asked[1:]] == [("HEAD", "http://hub.example/")]

@@ -11,6 +11,7 @@ from calibration.groups import groups_of
 from paper_models import moving_square, save_moseg
 
 from segmo.errors import SettingsError
+from segmo.networks import motion_net
 from segmo.networks.motion_net import encode_tracks
 from segmo.settings import MotionSettings
 from segmo.stages import independence, paper_rules
@@ -73,6 +74,14 @@ def test_the_network_is_given_what_it_was_trained_with(model, inputs):
         expected = torch.sigmoid(model._network(encoded, hidden, torch.from_numpy(np.float32(np.stack(looks)))[None]))[0]
     np.testing.assert_allclose(evidence.track_probability[kept], expected, atol=1e-5)
     assert evidence.track_probability[3] == 0
+
+
+def test_depth_of_a_few_frames_is_in_memory_at_a_time(model, inputs, monkeypatch):
+    seen = []
+    look_up = motion_net.look_up_depth
+    monkeypatch.setattr(motion_net, "look_up_depth", lambda xy, depth: seen.append(depth.shape) or look_up(xy, depth))
+    finish(model.evidence(inputs))
+    assert seen == [(1, 1, 9, 12)] * FRAMES
 
 
 def test_more_tracks_than_in_training_are_judged_in_groups(model, inputs, monkeypatch):
