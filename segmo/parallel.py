@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import cv2
@@ -44,15 +45,38 @@ def _share_of_cores() -> float:
         return math.inf
 
 
+class _SingleThread:
+    """Keeps OpenCV, whose number of threads is one for the whole process, to one from the first of those who want it to the last."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users, self._before = 0, 1
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                cv2.setNumThreads(self._before)
+
+
+_single_thread = _SingleThread()
+
+
 @contextmanager
 def single_threaded_cv2() -> Iterator[None]:
-    """Keep OpenCV to one thread a call within the block."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    """Keep OpenCV to one thread a call within the block, and within all such blocks that overlap with it, in whatever order they end."""
+    _single_thread.enter()
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        _single_thread.leave()
 
 
 def parallel_map(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:

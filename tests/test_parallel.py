@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import pytest
 import torch
 
@@ -31,6 +32,20 @@ def test_parallel_map_keeps_order_and_passes_errors_on() -> None:
     assert list(parallel_map(lambda n: n * n, range(50))) == [n * n for n in range(50)]
     with pytest.raises(ZeroDivisionError):
         list(parallel_map(lambda n: 1 // n, [1, 0, 2]))
+
+
+def test_two_at_once_keep_opencv_to_one_thread_until_the_last_has_ended_whichever_that_is() -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(4)
+        first, second = (parallel_map(str, range(50)) for _ in range(2))
+        next(first), next(second)
+        first.close()
+        assert cv2.getNumThreads() == 1, "the second still runs"
+        second.close()
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(before)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ not come apart where they meet: a leg swings, but stays at the hip; two people w
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,56 @@ CONTACT_FRAMES, CONTACTS = 8, 24  # in how many frames places are looked for whe
 CONTACT_REACH = 4.0  # map pixels by which points may be farther apart there than the closest two
 
 
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """What the T frames and C components say of a group, as sums over its points: those of two groups together are added up.
+
+    Places are x + i y; in `moved` they are of points that are visible in the next frame, too.
+    """
+
+    points: int
+    on: npt.NDArray[np.int64]
+    """(C + 1,) visible points on each component."""
+    count: npt.NDArray[np.int64]
+    """(T,) visible points."""
+    places: Complex
+    """(T,)"""
+    squares: Field
+    """(T,) of their distances from the origin."""
+    moved: Complex
+    """(4, T - 1): how many, here, in the next frame, and the products of the latter with the conjugates of the former."""
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(*(getattr(self, spec.name) + getattr(other, spec.name) for spec in fields(self)))
+
+    @classmethod
+    def of(cls, on: Labels, at: Complex, components: int) -> _Sums:
+        """Of (n, T) points at `at`, on components `on`, 0 where not visible."""
+        visible = on > 0
+        both = visible[:, :-1] & visible[:, 1:]
+        here, there = (np.where(both, side, 0) for side in (at[:, :-1], at[:, 1:]))
+        moved = np.stack([part.sum(axis=0) for part in (both.astype(np.complex128), here, there, there * np.conj(here))])
+        seen = np.where(visible, at, 0)
+        counts = np.bincount(on.ravel(), minlength=components + 1)
+        return cls(len(on), counts, visible.sum(axis=0), seen.sum(axis=0), (seen.real**2 + seen.imag**2).sum(axis=0), moved)
+
+    @property
+    def size(self) -> float:
+        """How far the points spread in the frame that shows most of them."""
+        frame = int(self.count.argmax())
+        mean = self.places[frame] / self.count[frame]
+        return 2 * float(np.sqrt(max(self.squares[frame] / self.count[frame] - abs(mean) ** 2, 0))) + 2
+
+    @property
+    def motion(self) -> tuple[Complex, Field]:
+        """(T,) mean displacement to the next frame of points that are visible in both, and the angle they turn by; 0 without any."""
+        count, (centre, next_centre) = np.maximum(self.moved[0].real, 1), self.moved[1:3] / np.maximum(self.moved[0].real, 1)
+        turned = np.where(self.moved[0].real > 1, self.moved[3] - count * next_centre * np.conj(centre), 0)
+        return np.append(next_centre - centre, 0).astype(np.complex64), np.append(np.angle(turned), 0).astype(np.float32)
+
+
 class Company:
-    """Groups of points, the components their points lie on, and how they travel; matrices that grow smaller as groups are merged.
+    """Groups of points, the components their points lie on, and how they travel; a group that was merged into another stays as it was.
 
     A row of `shares` holds, for every component of the clip, the share of the group's visible points of that frame that lie
     on it; `seen` tells in which frames enough of its points are visible, `places` where they are in the mean, `steps` by how much
@@ -42,32 +91,30 @@ class Company:
     """
 
     def __init__(self, members: list[Indices], on: Labels, positions: Field, component_count: int, touching: Indices):
-        self._on, self._positions, self._components, self._touching = on, positions, component_count, touching
+        self._on, self._at, self._components, self._touching = on, _as_complex(positions), component_count, touching
+        self._frame_of = np.zeros(component_count + 1, np.int64)
+        for t, components in enumerate(on.T):
+            self._frame_of[components] = t
         self.members = members
-        rows = [self._row(group) for group in members]
+        self._sums = [_Sums.of(on[group], self._at[group].astype(np.complex128), component_count) for group in members]
+        rows = [self._row(sums) for sums in self._sums]
         self.shares, self.seen, self.places, self.steps, self.turns = (np.stack([row[i] for row in rows]) for i in range(5))
         self.size = np.array([row[5] for row in rows])
         self._samples = [self._sample(group) for group in members]
         self.loose = np.array([self._looseness(group) for group in range(len(members))])
 
-    def _row(self, group: Indices) -> tuple[Field, npt.NDArray[np.bool_], Complex, Complex, Field, float]:
-        mine = self._on[group]
-        visible = mine > 0
-        count = visible.sum(axis=0)
-        seen = count >= min(FEWEST_POINTS, len(group))
-        weights = np.where(seen, 1 / np.maximum(count, 1), 0)
-        shares = np.bincount(mine.ravel(), np.broadcast_to(weights, mine.shape).ravel(), self._components + 1)
+    def _row(self, sums: _Sums) -> tuple[Field, npt.NDArray[np.bool_], Complex, Complex, Field, float]:
+        seen = sums.count >= min(FEWEST_POINTS, sums.points)
+        weights = np.where(seen, 1 / np.maximum(sums.count, 1), 0)
+        shares = (sums.on * weights[self._frame_of]).astype(np.float32)
         shares[0] = 0
-        at = _as_complex(self._positions[group])
-        places = np.where(visible, at, 0).sum(axis=0) / np.maximum(count, 1)
-        steps, turns = _mean_motion(at, visible)
-        frame = int(count.argmax())
-        return shares.astype(np.float32), seen, places, steps, turns, float(2 * at[visible[:, frame], frame].std()) + 2
+        places = (sums.places / np.maximum(sums.count, 1)).astype(np.complex64)
+        return shares, seen, places, *sums.motion, sums.size
 
     def _sample(self, group: Indices) -> Complex:
         """(n, T) places of a few points of a group, NaN where they are not visible."""
         chosen = group[np.linspace(0, len(group) - 1, min(SAMPLE, len(group))).astype(int)]
-        return np.where(self._on[chosen] > 0, _as_complex(self._positions[chosen]), np.complex64(np.nan))
+        return np.where(self._on[chosen] > 0, self._at[chosen], np.complex64(np.nan))
 
     def _looseness(self, group: int) -> float:
         """Median over its points of how far one strays from where the group carries it, in map pixels."""
@@ -87,11 +134,16 @@ class Company:
         frames = both.sum(axis=1)
         here, there = self._touching
         beside = np.minimum(np.bincount(there, self.shares[group, here], self._components + 1), 1)
-        together, near = (np.minimum(self.shares[others], share).sum(axis=1) for share in (self.shares[group], beside))
+        together, near = (self._in_common(others, share) for share in (self.shares[group], beside))
         together = np.minimum((together + TOUCHING * near) / np.maximum(frames, 1), 1)
         apart = self._apart(group, others) / self._unit(group, others)
         told = (frames >= FEWEST_FRAMES) & (together > SAME_OBJECT)
         return np.where(told, together * _left(np.minimum(apart, 0.5)), 0), told & (apart > 0.5)
+
+    def _in_common(self, others: Indices, share: Field) -> Field:
+        """(M,) sums over the components of what each of M groups and a (C + 1,) share have in common; most components have neither."""
+        some = np.flatnonzero(share)
+        return np.asarray(np.minimum(self.shares[np.ix_(others, some)], share[some]).sum(axis=1))
 
     def hold(self, one: int, other: int) -> float:
         """In [0, 1] what is left of the affinity of two groups if it is asked, too, how far they come apart where they meet."""
@@ -139,16 +191,14 @@ class Company:
         return (fixed[:, None] + moved) + arm[:, None] * direction
 
     def merge(self, keep: int, gone: int) -> None:
-        """Make one group of two; it takes the place of `keep`, and groups behind `gone` move up."""
+        """Make one group of two; it takes the place of `keep`."""
         self.members[keep] = np.concatenate([self.members[keep], self.members[gone]])
+        self._sums[keep] += self._sums[gone]
         names = ("shares", "seen", "places", "steps", "turns", "size")
-        for name, value in zip(names, self._row(self.members[keep]), strict=True):
+        for name, value in zip(names, self._row(self._sums[keep]), strict=True):
             getattr(self, name)[keep] = value
         self._samples[keep] = self._sample(self.members[keep])
         self.loose[keep] = self._looseness(keep)
-        for name in (*names, "loose"):
-            setattr(self, name, np.delete(getattr(self, name), gone, axis=0))
-        del self.members[gone], self._samples[gone]
 
 
 def _left(apart: Any) -> Any:
@@ -169,16 +219,6 @@ def _spread(offset: Complex) -> Field:
 def _before(steps: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(T,) sums of (T,) steps before each."""
     return np.concatenate([np.zeros(1, steps.dtype), np.cumsum(steps)[:-1]])
-
-
-def _mean_motion(at: Complex, visible: npt.NDArray[np.bool_]) -> tuple[Complex, Field]:
-    """(T,) mean displacement to the next frame of (N, T) points that are visible in both, and the angle they turn by; 0 without any."""
-    both = visible[:, :-1] & visible[:, 1:]
-    count = np.maximum(both.sum(axis=0), 1)
-    here, there = (np.where(both, x, 0) for x in (at[:, :-1], at[:, 1:]))
-    centre, next_centre = here.sum(axis=0) / count, there.sum(axis=0) / count
-    turned = np.where(both, (there - next_centre) * np.conj(here - centre), 0).sum(axis=0)
-    return np.append(next_centre - centre, 0).astype(np.complex64), np.append(np.angle(turned), 0).astype(np.float32)
 
 
 def _seen_spread(offset: Complex, seen: npt.NDArray[np.bool_]) -> Field:
@@ -255,8 +295,8 @@ def _firm_parts(points: Indices, drift: Field) -> list[Indices]:
     return [part for half in (halves, ~halves) for part in _firm_parts(points_known[half], drift)]
 
 
-def group_points(on: Labels, positions: Field, start: Indices, component_count: int, touching: Indices) -> Company:
-    """Group points by the company they keep.
+def group_points(on: Labels, positions: Field, start: Indices, component_count: int, touching: Indices) -> list[Indices]:
+    """Group points by the company they keep; returns the members of every group.
 
     Args:
         on: (N, T) component of each point and frame, 0 = none.
@@ -278,7 +318,8 @@ def group_points(on: Labels, positions: Field, start: Indices, component_count: 
 
     for group in range(len(parts)):
         ask(group, np.arange(group))
-    while len(affinity) > 1:
+    alive = np.ones(len(parts), np.bool_)
+    while len(affinity):
         keep, gone = sorted(divmod(int(affinity.argmax()), len(affinity)))
         if affinity[keep, gone] <= SAME_OBJECT:
             break
@@ -287,7 +328,8 @@ def group_points(on: Labels, positions: Field, start: Indices, component_count: 
             at_most[keep, gone] = at_most[gone, keep] = False
             continue
         company.merge(keep, gone)
-        rest = np.delete(np.arange(len(affinity)), gone)
-        affinity, at_most = affinity[np.ix_(rest, rest)], at_most[np.ix_(rest, rest)]
-        ask(keep, np.delete(np.arange(len(affinity)), keep))
-    return company
+        affinity[gone] = affinity[:, gone] = 0
+        alive[gone] = alive[keep] = False
+        ask(keep, np.flatnonzero(alive))
+        alive[keep] = True
+    return [company.members[group] for group in np.flatnonzero(alive)]

@@ -15,14 +15,19 @@ import numpy.typing as npt
 import scipy
 
 from segmo.geometry import rescale_points
+from segmo.lite.adoption import adopt
 from segmo.lite.company import FEWEST_POINTS, Field, Indices, Labels, group_points
+from segmo.lite.flow import GAPS
 from segmo.lite.reappearing import rejoin
 from segmo.lite.seams import join_seamless, seams, touching
 from segmo.lite.trajectories import chain
 from segmo.parallel import parallel_map
 from segmo.types import finish
 
-SEED_STRIDE = 3  # frames between those on which points are set out
+SEED_STRIDE, LONG_CLIP = (
+    3,
+    250,
+)  # frames between those on which points are set out, in clips that are no longer; in others twice as many, ...
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
@@ -106,9 +111,13 @@ def _with_crumbs(near: Labels, far: Labels) -> Labels:
 
 
 def seed_points(components: Labels) -> npt.NDArray[np.float32]:
-    """(N, 3) points (frame, x, y) in map pixels spread evenly over the components of every SEED_STRIDE-th frame."""
+    """(N, 3) points (frame, x, y) in map pixels spread evenly over the components of every few frames.
+
+    As many in long clips as in those of LONG_CLIP frames: each is compared with all others over the whole clip, and what shows for
+    less than the frames between is foreground that `adopt` gives to what is there before or after.
+    """
     points = []
-    for t in range(0, len(components), SEED_STRIDE):
+    for t in range(0, len(components), SEED_STRIDE * -(-len(components) // LONG_CLIP)):
         y, x = np.nonzero(components[t])
         ids = components[t, y, x]
         for component in np.unique(ids):
@@ -202,8 +211,9 @@ def find_objects(
     positions[np.arange(len(seeds)), start] = seeds[:, 1:]
     on = component_of_points(components, positions, chained.visibility * chained.confidence > 0.5)
     beside = np.unique(np.concatenate(list(parallel_map(touching, components)), axis=1), axis=1)
-    company = group_points(on, positions, start, count, beside)
-    painted = paint(components, rejoin(company, positions, components, on, lab), positions, on, lab)
+    groups = group_points(on, positions, start, count, beside)
+    painted = paint(components, rejoin(groups, positions, components, on, lab), positions, on, lab)
+    painted = adopt(painted, components, flow[GAPS.index(1)], flow[GAPS.index(-1)])
     return join_parts(painted if meeting is None else join_seamless(painted, meeting))
 
 

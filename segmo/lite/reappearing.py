@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segmo.lite.company import FEWEST_POINTS, Company, Field, Indices, Labels
+from segmo.lite.company import FEWEST_POINTS, Field, Indices, Labels
 
 LONGEST_OVERLAP = 10  # frames for which an object may show on both sides of what hides it
 COLOUR_MATCH = 0.55  # Bhattacharyya coefficient above which a reappearing group may be the same object
@@ -116,18 +116,18 @@ def _goes_on(earlier: _Stay, later: _Stay, match: float, size: float) -> float:
     return score
 
 
-def rejoin(company: Company, positions: Field, components: Labels, on: Labels, lab: npt.NDArray[np.uint8]) -> list[Indices]:
+def rejoin(members: list[Indices], positions: Field, components: Labels, on: Labels, lab: npt.NDArray[np.uint8]) -> list[Indices]:
     """Join groups that are one object before and after it was out of sight; returns the members of every object.
 
     Args:
-        company: the groups.
+        members: points of each group.
         positions: (N, T, 2) of the points in map pixels.
         components: (T, h, w) ids, distinct over the clip.
         on: (N, T) component of each point and frame, 0 = none.
         lab: (T, h, w, 3) CIE L*a*b*.
     """
     sides = _sides(components)
-    groups, looks = dict(enumerate(company.members)), dict[int, _Look]()
+    groups, looks = dict(enumerate(members)), dict[int, _Look]()
     scores = dict[tuple[int, int], float]()
 
     def add(number: int) -> None:

@@ -203,17 +203,16 @@ def full_size(logits: Field, numbers: npt.NDArray[np.uint8], picture: npt.NDArra
     if not len(present):
         return np.zeros(hw, np.uint8)
     height, width = 2 * logits.shape[0], 2 * logits.shape[1]
-    foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(logits, -0.02)).astype(np.float32)
+    # what moves and was not kept is no part of the foreground: unsure of it, colours would give it to what was
+    foreground = np.where(numbers > 0, np.maximum(logits, 0.02), np.minimum(-np.abs(logits), -0.02)).astype(np.float32)
     foreground = cv2.resize(foreground, (width, height), interpolation=cv2.INTER_LINEAR)
     picture = resize_image(picture, (height, width))
     outline = OUTLINE_COLOUR_WEIGHT * _frame_colours(picture, foreground) * np.exp(-((foreground / UNSURE) ** 2))
     guide = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     soft = guided_filter(np.tanh((OUTLINE_MOTION_WEIGHT * foreground + outline) / 2), guide, radius=1, epsilon=1e-3)
     inside = cv2.resize(soft, (hw[1], hw[0]), interpolation=cv2.INTER_LINEAR) > 0
-    if len(present) == 1:
-        return inside * present[0]
-    nearest = [cv2.resize(cv2.GaussianBlur((numbers == k).astype(np.float32), (0, 0), 2), (hw[1], hw[0])) for k in present]
-    return inside * present[np.argmax(nearest, axis=0)]
+    shares = np.stack([cv2.resize(cv2.GaussianBlur((numbers == k).astype(np.float32), (0, 0), 2), (hw[1], hw[0])) for k in present])
+    return inside * np.where(shares.max(axis=0) > 0, present[shares.argmax(axis=0)], 0).astype(np.uint8)
 
 
 def _frame_colours(picture: npt.NDArray[np.uint8], logits: Field) -> Field:

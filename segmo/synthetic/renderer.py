@@ -39,7 +39,7 @@ class Frame:
     labels: UInt8
     """(H, W) object ids."""
     surfaces: npt.NDArray[np.uint16]
-    """(H, W) index of the surface seen."""
+    """(H, W) index of the surface seen: sheets first, then the parts of the objects, then thick smoke."""
     inverse_depth: Field
     """(H, W)."""
 
@@ -90,6 +90,7 @@ class Renderer:
         )
         self.cutouts = [Cutout(thing, self._resolution(index), spec.light_angle) for index, thing in enumerate(spec.objects)]
         self.parts = [(index, part) for index, thing in enumerate(spec.objects) for part in range(len(thing.parts))]
+        self._planes = [dynamic.spec.inverse_depth for dynamic in self.clouds + self.smoke]
 
     def frame(self, time: float) -> Frame:
         """Draw one frame."""
@@ -104,17 +105,19 @@ class Renderer:
             if layer is None:
                 self._draw_sheet(frame, index, time)
             elif isinstance(layer, Dynamic):
-                self._draw_smoke(frame, layer, time)
+                self._draw_smoke(frame, index, layer, time)
             else:
                 self._draw_cutout(frame, index, layer, time)
-        for smoke in self.smoke:
-            self._draw_smoke(frame, smoke, time)
+        for index, smoke in enumerate(self.smoke, start=len(self.clouds)):
+            self._draw_smoke(frame, index, smoke, time)
         return frame
 
     def surface_to_frame(self, surface: int, xy: Array, time: float) -> Array:
         """Pixels (n, 2) in a frame of points (n, 2) fixed to a surface."""
         if surface < len(self.sheets):
             return self.sheets[surface].to_frame(xy, self.camera.pose(time))[0]
+        if surface >= self._first_plane:
+            return transform(self._plane_pose(surface, time), xy)
         index, part = self.parts[surface - len(self.sheets)]
         return self.cutouts[index].to_frame(part, xy, self.camera, time)
 
@@ -122,8 +125,18 @@ class Renderer:
         """Points (n, 2) fixed to a surface that are seen at pixels (n, 2) of a frame."""
         if surface < len(self.sheets):
             return self.sheets[surface].from_frame(xy[None], self.camera.pose(time))[0]
+        if surface >= self._first_plane:
+            return transform(np.linalg.inv(self._plane_pose(surface, time)), xy)
         index, part = self.parts[surface - len(self.sheets)]
         return self.cutouts[index].from_frame(part, xy, self.camera, time)
+
+    @property
+    def _first_plane(self) -> int:
+        return len(self.sheets) + len(self.parts)
+
+    def _plane_pose(self, surface: int, time: float) -> Array:
+        """(3, 3) homography from a plane of smoke to the frame; the puffs drift in it."""
+        return self.camera.pose(time).homography(self._planes[surface - self._first_plane])
 
     def _resolution(self, index: int) -> float:
         """Pixels to a unit of an object where it is seen largest, so that its sprite is never enlarged much."""
@@ -173,14 +186,16 @@ class Renderer:
         fine = {-1.0: refine(before, window), 1.0: refine(after, window)}
         return [np.float32(0) if step == 0 else fine[math.copysign(1, step)] * np.float32(abs(step)) for step in steps]
 
-    def _draw_smoke(self, frame: Frame, smoke: Dynamic, time: float) -> None:
-        """Smoke in front of what has been drawn; where it is thick, no object is seen."""
+    def _draw_smoke(self, frame: Frame, index: int, smoke: Dynamic, time: float) -> None:
+        """Smoke in front of what has been drawn; where it is thick, its plane is what is seen."""
         window = (slice(0, self.spec.hw[0]), slice(0, self.spec.hw[1]))
         own = transform(np.linalg.inv(self.camera.pose(time).homography(smoke.spec.inverse_depth)), coarse_grid(window))
         stir = smoke.stir(own, time)
         veil = refine(stir.veil, window)
         frame.rgb[:] += (stir.veil_colour.astype(np.float32) - frame.rgb) * veil[..., None]
-        frame.labels[veil > _OPAQUE] = 0
+        thick = veil > _OPAQUE
+        frame.labels[thick], frame.surfaces[thick] = 0, self._first_plane + index
+        np.copyto(frame.inverse_depth, self._plane_depth(smoke.spec.inverse_depth, window, time), where=thick)
 
     def _draw_cutout(self, frame: Frame, index: int, cutout: Cutout, time: float) -> None:
         boxes = [self._box(cutout, part, time) for part in range(len(cutout.sprites))]
@@ -212,11 +227,10 @@ class Renderer:
             at = float(foot[0]), float(foot[1])
             bent = rippling(cutout.spec.ripples, at, cutout.spec.path(time), time) if cutout.spec.ripples else None
             reflect(frame.rgb, rgba, window, at[1], cutout.spec.reflection, bent)
-        _composite(frame, window, rgba, cover, self._plane_depth(cutout, window, time), index + 1, seen)
+        _composite(frame, window, rgba, cover, self._plane_depth(cutout.inverse_depth(time), window, time), index + 1, seen)
 
-    def _plane_depth(self, cutout: Cutout, window: Window, time: float) -> Field:
-        """(h, w) inverse depth of a cut-out's plane: affine in the pixels of the frame."""
-        inverse_depth = cutout.inverse_depth(time)
+    def _plane_depth(self, inverse_depth: float, window: Window, time: float) -> Field:
+        """(h, w) inverse depth of the plane of a cut-out or of smoke: affine in the pixels of the frame."""
         row = np.linalg.inv(self.camera.pose(time).homography(inverse_depth))[2]
         ys, xs = np.arange(window[0].start, window[0].stop), np.arange(window[1].start, window[1].stop)
         return (inverse_depth * (row[0] * xs[None] + row[1] * ys[:, None] + row[2])).astype(np.float32)

@@ -40,7 +40,7 @@ class RenderedScene:
     inverse_depth: npt.NDArray[np.float32]
     """(T, H, W) of what is seen, from the camera of its frame; relative, 0 is infinity."""
     surfaces: npt.NDArray[np.uint16]
-    """(T, H, W) index of the rigid surface seen: sheets of the background first, then the parts of the objects."""
+    """(T, H, W) index of the rigid surface seen: sheets of the background first, then the parts of the objects, then thick smoke."""
     geometry: Geometry
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class RenderedScene:
         """Exact trajectories of the points seen at pixels `query_xy` (N, 2) of frames `query_frames` (N,).
 
         A point counts as visible where the surface it is fixed to is the one seen at its pixel. Points of dynamic textures (water,
-        foliage, smoke) follow the still surface that carries them.
+        foliage, smoke) follow the still surface that carries them; that of thick smoke is a plane of its own, which hides what is behind.
         """
         n, t = len(query_frames), len(self)
         h, w = self.frames.shape[1:3]

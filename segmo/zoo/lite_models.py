@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
+from segmo.lite.adoption import SHORTEST_STAY
 from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size, picture_grid
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
@@ -45,7 +47,7 @@ NETWORK_WEIGHT, CUE_WEIGHT = 0.8, 0.5  # in log odds: both look at the same flow
 HEADING_WEIGHT = 7.0  # in log odds: what nothing static can do decides, also against both others
 STEADYING = 0.7  # weight of neighbouring frames in the last word
 CUE_CHUNK = 20  # frames whose cues are computed at once: fewer steps in Python
-FEWEST_FRAMES = 5  # an object is seen in as many frames, or in a quarter of a shorter clip: what flashes up is noise
+MOST_OBJECTS = 255  # that bytes can number
 
 
 def _need(flow: FlowFields | None) -> FlowFields:
@@ -279,7 +281,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-20"
+    identity = "lite-masks-21"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:
@@ -295,11 +297,14 @@ class LiteMasks:
         yield 0.4
         meeting = evidence.seam_maps if evidence.seam_maps.size else None
         painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, meeting)
+        clicked: list[int] = []
         if settings.corrections:
-            logits = corrections.apply_corrections(logits, lab, flow_links(fields, hw), settings.corrections, painted)
+            corrected = corrections.apply_corrections(logits, lab, flow_links(fields, hw), settings.corrections, painted)
+            logits = corrected.logits
             painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, meeting)
+            painted, clicked = corrections.claim_added(painted, corrected.added, settings.corrections)
         yield 0.6
-        return finish_masks(clip, logits, painted, evidence, settings)
+        return finish_masks(clip, logits, painted, evidence, settings, clicked)
 
 
 def against_heading(
@@ -327,19 +332,26 @@ def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
 
 
 def finish_masks(
-    clip: Clip, logits: npt.NDArray[np.float32], painted: npt.NDArray[np.int32], evidence: MotionEvidence, settings: MaskSettings
+    clip: Clip,
+    logits: npt.NDArray[np.float32],
+    painted: npt.NDArray[np.int32],
+    evidence: MotionEvidence,
+    settings: MaskSettings,
+    clicked: Sequence[int] = (),
 ) -> ObjectMasks:
-    """Select the objects worth keeping, number them by size and bring them to the size of the frames."""
+    """Select the objects worth keeping and those that were clicked, number them by size and bring them to the size of the frames."""
     numbered = np.zeros(painted.shape, np.uint8)
-    for number, kept in enumerate(worth_keeping(painted, settings), start=1):
+    selected = worth_keeping(painted, settings, clicked)
+    for number, kept in enumerate(selected, start=1):
         numbered[painted == kept] = number
+    clicked = [number for number, kept in enumerate(selected, start=1) if kept in clicked]
     pictures = _pictures(clip)
 
     def full_size(t: int) -> npt.NDArray[np.uint8]:
         return refinement.full_size(logits[t], numbered[t], pictures[t], clip.hw)
 
     labels = np.stack(list(parallel_map(full_size, range(len(clip)))))
-    ids = np.array(worth_keeping(labels, settings), np.int64)  # drawing to the edges can swallow the smallest
+    ids = np.array(worth_keeping(labels, settings, clicked), np.int64)  # drawing to the edges can swallow the smallest
     if not len(ids):
         return no_objects(clip)
     table = np.zeros(256, np.uint8)
@@ -348,8 +360,8 @@ def finish_masks(
     return ObjectMasks(table[labels], np.arange(1, len(ids) + 1), np.array(scores, np.float32))
 
 
-def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings) -> list[int]:
-    """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough.
+def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings, clicked: Sequence[int] = ()) -> list[int]:
+    """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough; `clicked` ones are kept anyway.
 
     The smallest must be seen for a quarter of the clip, others for as much less as they are larger: a foot that shows on the far side of
     somebody else for a few frames is not one more object.
@@ -357,9 +369,11 @@ def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings) 
     area, quarter = _areas(labels), len(labels) / 4
     seen = (area > 0).sum(axis=0)
     total = area.sum(axis=0)
-    kept = (total >= settings.min_area * labels[0].size * np.maximum(seen, quarter)) & (seen >= min(FEWEST_FRAMES, quarter))
+    kept = (total >= settings.min_area * labels[0].size * np.maximum(seen, quarter)) & (seen >= min(SHORTEST_STAY, quarter))
     kept[0] = False
-    return [int(k) for k in np.argsort(-total, kind="stable") if kept[k]][: settings.max_objects]
+    by_size = np.argsort(-total, kind="stable")
+    largest = [int(k) for k in by_size if kept[k] and k not in clicked][: settings.max_objects]
+    return [int(k) for k in by_size if k in largest or (k in clicked and seen[k])][:MOST_OBJECTS]
 
 
 def _areas(labels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:

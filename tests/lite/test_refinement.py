@@ -87,3 +87,18 @@ def test_small_objects_have_a_say_in_the_colours() -> None:
     assert weighed[:, 5:35, 5:35].sum() == 3600 and weighed[0, 30, 50] == 1
     np.testing.assert_allclose(weighed[:, 5:15, 45:55].sum(), np.sqrt(200 * 3600))
     assert not weighed[inside == 0].any()
+
+
+def test_what_was_not_kept_is_not_given_to_another_object_that_looks_like_it() -> None:
+    hw = (64, 112)
+    logits, kept = np.full(hw, -3, np.float32), np.zeros(hw, np.uint8)
+    picture = np.random.default_rng(0).normal(90, 4, (2 * hw[0], 2 * hw[1], 3))
+    for box in ((slice(10, 30), slice(10, 30)), (slice(35, 55), slice(80, 100))):
+        logits[box] = 3
+        picture[tuple(slice(2 * side.start, 2 * side.stop) for side in box)] += (110, -50, -50)
+    kept[10:30, 10:30] = 4
+    labels = full_size(logits, kept, np.clip(picture, 0, 255).astype(np.uint8), (2 * hw[0], 2 * hw[1]))
+    assert (labels[20:60, 20:60] == 4).mean() > 0.95 and not labels[70:110, 160:200].any()
+    unsure = np.where(kept > 0, logits, -0.1).astype(np.float32)
+    labels = full_size(unsure, kept, np.clip(picture, 0, 255).astype(np.uint8), (2 * hw[0], 2 * hw[1]))
+    assert not labels[70:110, 160:200].any(), "colours alone decide along the outline, and nowhere else"

@@ -232,6 +232,27 @@ def test_thick_smoke_in_front_hides_objects_and_travels_with_what_it_follows() -
     assert np.abs(smoky.frames[1].astype(int) - clear.frames[0])[:, 110:].mean() > 10
 
 
+@pytest.mark.parametrize(("layer", "nearness"), [(-1, 0.5), (-2, 0.6)])
+def test_thick_smoke_is_what_is_seen_also_by_depth_and_tracks(layer: int, nearness: float) -> None:
+    smoke = DynamicSpec(
+        "smoke", 2, 1.0, 20.0, 9.0, (10, 20, 70, 100), layer=layer, inverse_depth=nearness, follow=Path(Curve(velocity=30.0))
+    )
+    camera = CameraSpec(200, shift_x=Curve(velocity=10.0))
+    background = BackgroundSpec(NOISE, far_inverse_depth=0.2, dynamics=(smoke,))
+    clear = render(world(disc(40, 60, 0.5), camera=camera), [0.0, 3.0])
+    smoky = render(world(disc(40, 60, 0.5), camera=camera, background=background), [0.0, 3.0])
+    thick = (smoky.labels[0] == 0) & (clear.labels[0] == 1)
+    assert thick.sum() > 100
+    np.testing.assert_allclose(smoky.inverse_depth[0][thick], nearness, atol=1e-5)
+    y, x = np.argwhere(thick)[thick.sum() // 2]
+    there = clear.tracks(np.array([0]), np.array([[x, y]])).positions_xy[:, 1]
+    behind = smoky.tracks(np.array([1]), there)
+    assert behind.visible[0].tolist() == [False, True]
+    carried = smoky.tracks(np.array([0]), np.array([[x, y]]))
+    assert carried.visible[0].tolist() == [True, False]  # the smoke has travelled on; the point stays in its plane
+    np.testing.assert_allclose(carried.positions_xy[0], [[x, y], [x - 30 * nearness, y]], atol=0.01)
+
+
 def test_defocus_blurs_everything_but_the_objects() -> None:
     sharp, soft = (
         render(world(disc(80, 60, 0.5), background=BackgroundSpec(NOISE, defocus=amount)), [0.0]).frames[0] for amount in (0.0, 4.0)
