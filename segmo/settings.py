@@ -222,7 +222,7 @@ class MaskSettings:
     max_objects: int = option(
         10,
         "Maximum objects",
-        "Keep at most this many objects, the largest first.",
+        "Keep at most this many objects, the largest first; with lite, those that you click on come on top.",
         minimum=1,
         maximum=255,
         step=1,
