@@ -18,8 +18,8 @@ SHORTEST_STAY = 5
 OVERLAP = 0.3
 """Share of a piece of foreground that an object beside it in time must cover to have it."""
 
-_Piece = tuple[int, Indices, Indices]
-"""A frame, and the rows and columns of the pixels."""
+_Piece = tuple[Indices, Indices]
+"""Rows and columns of pixels."""
 
 
 def adopt(painted: Labels, components: Labels, ahead: Field, back: Field) -> Labels:
@@ -31,36 +31,39 @@ def adopt(painted: Labels, components: Labels, ahead: Field, back: Field) -> Lab
         ahead: (T, H, W, 2) flow to the next frame, in pixels of its own grid.
         back: the same to the frame before.
     """
-    frames = len(painted)
-    shown = np.stack([np.bincount(frame.ravel(), minlength=int(painted.max()) + 1) > 0 for frame in painted]).sum(axis=0)
+    frames, ids = len(painted), int(painted.max()) + 1
+    shown = np.stack([np.bincount(frame.ravel(), minlength=ids) > 0 for frame in painted]).sum(axis=0)
     lasting = shown >= min(SHORTEST_STAY, frames / 4)
     lasting[0] = False
     adopted = np.where(lasting[painted], painted, 0)
-    waiting = list(_pieces(painted, components, adopted))
-    found = True
-    while found:  # from frame to frame, as far as it goes
-        found, still = False, list[_Piece]()
-        for t, y, x in waiting:
-            beside = [(t + side, flow) for side, flow in ((-1, back), (1, ahead)) if 0 <= t + side < frames]
-            owner = _owner([adopted[other][at] for other, flow in beside for at in ((y, x), _carried(flow[t], y, x, painted.shape[1:]))])
-            if owner:
-                adopted[t][y, x] = owner
-                found = True
-            else:
-                still.append((t, y, x))
-        waiting = still
-    for t, y, x in waiting:
-        adopted[t][y, x] = painted[t][y, x]
+    waiting = {t: list(_pieces(painted[t], components[t], adopted[t], ids)) for t in range(frames)}
+
+    def settle(t: int) -> bool:
+        """Find owners for what waits in a frame; whether any was found."""
+        beside = [(t + side, flow[t]) for side, flow in ((-1, back), (1, ahead)) if 0 <= t + side < frames]
+        before, waiting[t] = waiting[t], []
+        for y, x in before:
+            owner = _owner([adopted[other][at] for other, flow in beside for at in ((y, x), _carried(flow, y, x, painted.shape[1:]))])
+            adopted[t][y, x] = owner
+            if not owner:
+                waiting[t].append((y, x))
+        return len(waiting[t]) < len(before)
+
+    asked = set(range(frames))
+    while asked:  # from frame to frame, as far as it goes: those are asked again beside which something was found
+        asked = {t + side for t in sorted(asked) if settle(t) for side in (-1, 1) if 0 <= t + side < frames}
+    for t, left in waiting.items():
+        for y, x in left:
+            adopted[t][y, x] = painted[t][y, x]
     return adopted
 
 
-def _pieces(painted: Labels, components: Labels, adopted: Labels) -> Iterator[_Piece]:
-    """What is left of each component once lasting objects have their share, apart by what it was painted as."""
-    for t in np.flatnonzero(((components > 0) & (adopted == 0)).any(axis=(1, 2))):
-        y, x = np.nonzero((components[t] > 0) & (adopted[t] == 0))
-        keys = components[t][y, x].astype(np.int64) * (int(painted.max()) + 1) + painted[t][y, x]
-        for key in np.unique(keys):
-            yield int(t), y[keys == key], x[keys == key]
+def _pieces(painted: Labels, components: Labels, adopted: Labels, ids: int) -> Iterator[_Piece]:
+    """What is left of each component of one (h, w) frame once lasting objects have their share, apart by what it was painted as."""
+    y, x = np.nonzero((components > 0) & (adopted == 0))
+    keys = components[y, x].astype(np.int64) * ids + painted[y, x]
+    for key in np.unique(keys):
+        yield y[keys == key], x[keys == key]
 
 
 def _carried(flow: Field, y: Indices, x: Indices, hw: tuple[int, ...]) -> tuple[Indices, Indices]:

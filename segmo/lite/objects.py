@@ -7,6 +7,7 @@ that was out of sight is found again (`reappearing.py`).
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import cv2
@@ -24,10 +25,8 @@ from segmo.lite.trajectories import chain
 from segmo.parallel import parallel_map
 from segmo.types import finish
 
-SEED_STRIDE, LONG_CLIP = (
-    3,
-    250,
-)  # frames between those on which points are set out, in clips that are no longer; in others twice as many, ...
+SEED_STRIDE = 3  # frames between those on which points are set out
+LONG_CLIP = 250  # frames beyond which it grows with the clip
 POINTS_PER_COMPONENT = 40
 JOIN_PX = 1  # components that are at most twice this far apart count as one: masks fray
 CRUMB_JOIN_PX, CRUMB_PX = 2, 24  # the same for components of fewer pixels: a paw on a thin leg
@@ -117,7 +116,7 @@ def seed_points(components: Labels) -> npt.NDArray[np.float32]:
     less than the frames between is foreground that `adopt` gives to what is there before or after.
     """
     points = []
-    for t in range(0, len(components), SEED_STRIDE * -(-len(components) // LONG_CLIP)):
+    for t in range(0, len(components), SEED_STRIDE * ceil(len(components) / LONG_CLIP)):
         y, x = np.nonzero(components[t])
         ids = components[t, y, x]
         for component in np.unique(ids):

@@ -109,13 +109,17 @@ def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:
 
 
 def draw_tracks(canvas: Canvas, tracks: Tracks, probability: npt.NDArray[np.float32] | None = None) -> VideoPart:
-    """Trails of the tracks, coloured by their (N,) probability of motion once that is known."""
+    """Trails of the tracks, coloured by their (N,) probability of motion once that is known.
+
+    Until then under another name, since players keep what an address has shown before.
+    """
     small, facts = _scaled(tracks, canvas.hw), [f"{len(tracks)} tracks"]
     colour_by: render.ColourBy = "rainbow"
+    name = "tracks_first"
     if probability is not None:
-        colour_by, facts = "probability", [*facts, "orange moves, blue stands still"]
+        name, colour_by, facts = "tracks", "probability", [*facts, "orange moves, blue stands still"]
     draw, frames = functools.partial(render.trails, colour_by=colour_by, probability=probability), canvas.frames
-    return VideoPart(facts, (), _video(canvas, "tracks", lambda t: draw(frames[t], small, t)))
+    return VideoPart(facts, (), _video(canvas, name, lambda t: draw(frames[t], small, t)))
 
 
 def draw_features(canvas: Canvas, features: FeatureMaps) -> PicturesPart:

@@ -92,7 +92,7 @@ def _build_result(start: Updates) -> Components:
                     parts[slot] = _content(slot, given(slot))
                 if name == "result":
                     parts["apply_objects"] = gr.Button(
-                        "Apply the list to video and files", **given("apply_objects"), size="sm", elem_id="apply-objects"
+                        "Apply the list to video and files", visible=bool(start.get("shown")), size="sm", elem_id="apply-objects"
                     )
                     parts["listed"] = gr.Textbox(visible=False)
                     parts |= place_correcting({name: given(name) for name in ("correct", "correct_frame")})

@@ -78,7 +78,7 @@ def _told(event: StageEvent) -> Iterator[Updates]:
 
 
 def connect_packing(page: Page) -> list[Any]:
-    """Bind a choice to its handlers; returns the events that pack, which end where another result is on its way."""
+    """Bind a choice to its handlers; returns the events that pack, which end where another result, or none, is shown."""
     own = page.parts
     chosen = [own["shown"], own["contents"]]
     outputs = [own[name] for name in ("archive", "files", "files_note")]
@@ -93,5 +93,5 @@ def connect_packing(page: Page) -> list[Any]:
 
     packed = own["contents"].input(on_choice, chosen, outputs, trigger_mode="always_last", **QUIET)
     made = packed.success(on_missing, chosen, outputs, **in_turn(page.limits), **QUIET)
-    gr.on([own[name].click for name in ("run", "apply_objects", "correct_apply")], None, cancels=[packed, made], queue=False, **QUIET)
+    own["shown"].change(None, cancels=[packed, made], queue=False, **QUIET)  # what is being packed is of the result before
     return [packed, made]

@@ -11,7 +11,7 @@ import gradio as gr
 
 from segmo.ui import panels, results
 from segmo.ui.panels import Updates
-from segmo.ui.parts import Part, ResultPart
+from segmo.ui.parts import Part, ResultPart, VideoPart
 from segmo.ui.progress import CACHED, DONE, RUNNING, Progress
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
@@ -156,4 +156,7 @@ class Translator:
             yield "result", drawing.draw_result(self._canvas, original, product)
             yield "masks", drawing.draw_masks(self._canvas, product)
             if self._tracks is not None and self._probability is not None:  # now that nobody waits for it
+                first = self.parts["tracks"]
                 yield "tracks", drawing.draw_tracks(self._canvas, self._tracks, self._probability)
+                assert isinstance(first, VideoPart)
+                (self.directory / first.video).unlink(missing_ok=True)

@@ -59,10 +59,14 @@ def test_each_tab_fills_as_soon_as_its_stage_is_done(make_pipeline: Callable[...
 
 
 def test_tracks_are_coloured_by_motion_once_it_is_known(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
-    notes: list[str] = []
+    notes, videos = list[str](), list[str]()
     for updates in handlers.run(clip_file, VALUES, stages=make_pipeline()):
-        notes += [updates["tracks_note"]] if "tracks_video" in updates and value(updates["tracks_video"]) else []
+        if "tracks_video" in updates and value(updates["tracks_video"]):
+            notes.append(updates["tracks_note"])
+            videos.append(value(updates["tracks_video"]))
     assert len(notes) == 2 and "orange moves" not in notes[0] and "orange moves" in notes[1]
+    assert len(set(videos)) == 2, "a player does not look again at an address that it knows"
+    assert not Path(videos[0]).exists() and Path(videos[1]).name == "tracks.mp4"
 
 
 def test_every_video_of_a_run_can_be_decoded_at_its_size(make_pipeline: Callable[..., Any], clip_file: Path) -> None:
