@@ -17,8 +17,18 @@ from segmo.ui.launch import build_app, find_examples
 from segmo.ui.limits import Limits
 
 events = build_app("lite", find_examples(), Limits(runs_at_once=3)).fns.values()
-rows = [[event._id, event.name, event.concurrency_id, event.concurrency_limit, list(event.cancels), [on for _, on in event.targets]] for event in events]
-print(json.dumps([dict(zip(("id", "name", "lane", "limit", "ends", "targets"), row)) for row in rows]))
+rows = [
+    {
+        "id": event._id,
+        "name": event.name,
+        "lane": event.concurrency_id,
+        "limit": event.concurrency_limit,
+        "ends": list(event.cancels),
+        "targets": [trigger for _, trigger in event.targets],
+    }
+    for event in events
+]
+print(json.dumps(rows))
 """
 
 
