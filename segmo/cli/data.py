@@ -18,7 +18,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("data", help="render scenes, or convert published data sets for training", description=_DESCRIPTION)
     kinds = parser.add_subparsers(dest="kind", title="kinds", metavar="KIND", required=True)
     synthetic = kinds.add_parser("synthetic", help="a data set of random scenes", allow_abbrev=False)
-    synthetic.add_argument("out", type=Path, metavar="OUT", help="folder to write to; scenes already there are kept")
+    synthetic.add_argument(
+        "out", type=Path, metavar="OUT", help="folder to write to; scenes there are kept, those of other settings refused"
+    )
     synthetic.add_argument("--scenes", type=int, default=100, metavar="N", help="number of scenes (default: 100)")
     synthetic.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed gives the same scenes (default: 0)")
     synthetic.add_argument("--frames", type=int, default=0, metavar="T", help="consecutive frames a scene instead of t-4, t-1, t, t+1, t+4")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from segmo.cli.options import add_setting_flags, settings_from
+from segmo.cli.options import add_setting_flags, gave_preset, settings_from
+
+if TYPE_CHECKING:
+    from segmo.datasets.layout import Layout
+    from segmo.settings import Settings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +30,7 @@ def add_step_flags(parser: argparse.ArgumentParser, settings: Collection[str]) -
     parser.add_argument("data", type=Path, metavar="DATA", help="folder in the layout of the published code")
     parser.add_argument("--out", type=Path, metavar="OUT", help="folder of the results (default: DATA/results)")
     parser.add_argument("--gpus", type=int, nargs="+", default=[], metavar="N", help="a process for each of these GPUs")
-    add_setting_flags(parser, only=settings)
+    add_setting_flags(parser, only=settings, preset="that of `prepare`")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +50,31 @@ def run_step(args: argparse.Namespace, step: str) -> int:
     from segmo.zoo.store import ModelStore
 
     layout, store, out = open_layout(args.data), ModelStore(args.device), args.out or args.data / "results"
+    settings, reason = _with_prepared_preset(args, settings, layout)
+    if reason:
+        print(reason)
     role = {"label": "motion", "mask": "masks"}[step]
     run_with_bar("Weights", store.fetch([(role, models_of(settings)[role])]))
     work = {"label": label.label, "mask": label.mask}[step]
     return tell(run_with_bar("Scenes", work(layout, out, settings, gpus=args.gpus, store=store)), f"with {step}s in {out}")
+
+
+def _with_prepared_preset(args: argparse.Namespace, settings: Settings, layout: Layout) -> tuple[Settings, str]:
+    """The settings with the preset that made the data, where none was asked for, and why it is that one; without a record, or where
+    models were picked one by one, with the preset that suits this machine."""
+    from segmo.cli.run import with_default_preset
+    from segmo.datasets.prepare import PARTS, read_plan
+    from segmo.errors import DataError
+    from segmo.settings import with_values
+    from segmo.zoo.presets import ALL
+
+    for scene in () if gave_preset(args) else layout.scenes():
+        plan = None
+        with contextlib.suppress(DataError):  # a damaged record is no reason to stop before the scenes that are whole
+            plan = read_plan(scene)
+        made = {PARTS[part]: identity for part, identity in plan.models.items()} if plan else {}
+        for preset in ALL.values() if made else ():
+            if all(identity.startswith(f"{preset.model(role)}-") for role, identity in made.items()):
+                chosen = with_values(settings, {("preset",): preset.name})
+                return chosen, f"{preset.name} is used because {scene.name} was prepared with it."
+    return with_default_preset(args, settings)

@@ -13,16 +13,18 @@ from segmo.settings import Correction, Option, Settings, iter_options, with_valu
 CLICKS = "masks.corrections"
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, only: Collection[str] = ()) -> None:
+def add_setting_flags(parser: argparse.ArgumentParser, only: Collection[str] = (), *, preset: str = "the best that can run here") -> None:
     """Add a flag for every option that has one, and `--device`. Flags that are not given leave no trace in the namespace.
 
     Args:
         only: groups of settings, such as `models`, and `preset`; all of them, with the clicks, where empty.
+        preset: which one is taken where none is given, for the help text.
     """
     group = parser.add_argument_group("settings")
     for option in iter_options():
         if option.flag and (not only or option.path[0] in only):
-            group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=_help(option), **_kind(option))
+            help = _help(option, preset if option.path == ("preset",) else option.default)
+            group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=help, **_kind(option))
     if not only:
         _add_clicks(group)
     group.add_argument("--device", default="auto", help="auto, cpu, mps, cuda or cuda:N (default: auto)")
@@ -95,7 +97,6 @@ def _auto_or_number(text: str) -> float | None:
         raise argparse.ArgumentTypeError(f"{text!r} is neither 'auto' nor a number") from None
 
 
-def _help(option: Option) -> str:
-    default = option.default
+def _help(option: Option, default: Any) -> str:
     shown = "auto" if default is None else ("off", "on")[default] if isinstance(default, bool) else default
     return f"{option.help} (default: {shown})".replace("%", "%%")

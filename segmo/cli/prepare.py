@@ -50,12 +50,16 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args)  # wrong settings end here, before anything heavy is imported
 
     from segmo.cli.progress import run_with_bar
+    from segmo.cli.run import with_default_preset
     from segmo.datasets import prepare
     from segmo.datasets.layout import open_layout
     from segmo.zoo.presets import models_of
     from segmo.zoo.store import ModelStore
 
     layout, parts, store = open_layout(args.data), parts_from(args), ModelStore(args.device)
+    settings, reason = with_default_preset(args, settings)
+    if reason:
+        print(reason)
     models = models_of(settings)
     run_with_bar("Weights", store.fetch([(prepare.PARTS[part], models[prepare.PARTS[part]]) for part in parts]))
     done = run_with_bar("Scenes", prepare.prepare(layout, settings, parts, gpus=args.gpus, store=store))

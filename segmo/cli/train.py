@@ -14,7 +14,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `train`."""
     parser = subparsers.add_parser("train", help="train a motion network", description=_DESCRIPTION)
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML file such as segmo/training/configs/paper.yaml")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder, which else must hold no run")
     parser.add_argument(
         "--set",
         action="append",

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from segmo.datasets.annotations import mask_files, read_rgb
 from segmo.datasets.layout import Layout, Scene, read_depth, read_features, read_mask, read_track_file
 from segmo.datasets.prepare import PARTS, read_plan
-from segmo.errors import DataError
+from segmo.errors import DataError, InputError
 from segmo.types import Steps
-from segmo.video.images import list_images
+from segmo.video.images import list_images, shown_hw
 
 MASK_PART = "masks"
 Content = TypeVar("Content")
@@ -92,14 +92,15 @@ def _check_images(scene: Scene, names: tuple[str, ...], frames: tuple[str, ...],
             yield Fault(scene.name, scene.images / name, "is missing: the scene was prepared with it")
     for path in list_images(scene.images):
         try:
-            image = read_rgb(path)
-        except DataError:
+            read_rgb(path)
+            seen = shown_hw(path)
+        except InputError:
             yield Fault(scene.name, path, "is truncated or no image")
             continue
         if not hw:
-            hw.append((image.shape[0], image.shape[1]))
-        elif image.shape[:2] != hw[0]:
-            yield Fault(scene.name, path, f"is {image.shape[1]}x{image.shape[0]}, the first image {hw[0][1]}x{hw[0][0]}")
+            hw.append(seen)
+        elif seen != hw[0]:
+            yield Fault(scene.name, path, f"is {seen[1]}x{seen[0]}, the first image {hw[0][1]}x{hw[0][0]}")
 
 
 def _check_files(scene: Scene, folder: Path, files: dict[str, Path], inspect: Callable[[Path], str]) -> Iterator[Fault]:

@@ -81,7 +81,7 @@ class SequenceClip:
     def read(self, names: Collection[str] | None = None) -> Iterator[LabelledFrame]:
         """See `LabelledClip`."""
         pictures = {path.stem: path for path in self.sequence.images}
-        numbered = {frame_number(stem): path for stem, path in pictures.items()}
+        numbered = self._pictures_by_number()
         moving = self.sequence.read_foreground()
         for frame, mask in zip(self.sequence.frames, moving, strict=True):
             if names is not None and frame.name not in names:
@@ -90,6 +90,13 @@ class SequenceClip:
             if path is None:
                 raise self.expected.error(f"Frame {frame.name} of {self.name} has a mask but no picture.")
             yield labelled_frame(frame.name, path, mask, self.expected)
+
+    def _pictures_by_number(self) -> dict[int | None, Path]:
+        """Pictures by the last number in their name; none if two pictures or two masks share one: that of `000_0` tells no frame."""
+        pictures = [(number, path) for path in self.sequence.images if (number := frame_number(path.stem)) is not None]
+        masks = [frame.number for frame in self.sequence.frames if frame.number is not None]
+        alone = len({number for number, _ in pictures}) == len(pictures) and len(set(masks)) == len(masks)
+        return dict(pictures) if alone else {}
 
 
 def labelled_frame(name: str, picture: Path, moving: Bool, expected: Expected) -> LabelledFrame:

@@ -14,7 +14,7 @@ from pathlib import Path
 from segmo.datasets import layout
 from segmo.datasets.catalogue import DataSet
 from segmo.datasets.clips import LabelledClip
-from segmo.errors import InputError, SettingsError
+from segmo.errors import DataError, InputError, SettingsError
 from segmo.types import Steps
 
 
@@ -65,8 +65,15 @@ def convert(data_set: DataSet, source: Path, target: Path, workers: int = 2) -> 
 
 
 def _convert_clip(clip: LabelledClip, scene: layout.Scene, stop: threading.Event) -> int:
-    """Write the frames of a clip that are not there yet; returns how many."""
-    missing = [name for name in clip.frame_names() if not _is_done(scene, name)]
+    """Write the frames of a clip that are not there yet; returns how many.
+
+    Raises:
+        DataError: the clip has no frames, or its files are wrong.
+    """
+    names = clip.frame_names()
+    if not names:
+        raise DataError(f"{clip.name} has no frames. Download or unpack it again.")
+    missing = [name for name in names if not _is_done(scene, name)]
     if not missing:
         return 0
     written = 0

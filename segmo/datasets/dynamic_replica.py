@@ -55,6 +55,7 @@ class DynamicReplicaClip:
 
     def read(self, names: Collection[str] | None = None) -> Iterator[LabelledFrame]:
         """See `LabelledClip`."""
+        self._check_trajectories()
         ids = list(_moving_ids(self.trajectories))
         maps = {frame_number(stem): path for stem, path in mask_files(self.folder / "instance_id_maps").items()}
         for name, picture in mask_files(self.folder / "images", IMAGE_SUFFIXES).items():
@@ -67,6 +68,16 @@ class DynamicReplicaClip:
             if instances.ndim != 2:
                 raise EXPECTED.error(f"{path} has shape {instances.shape} instead of one id a pixel.")
             yield labelled_frame(name, picture, np.isin(instances, ids), EXPECTED)
+
+    def _check_trajectories(self) -> None:
+        """What moves only in frames whose trajectories are not unpacked yet would seem to stand still in all."""
+        known = {frame_number(file.stem) for file in self.trajectories.glob("*.pth")}
+        names = self.frame_names()
+        lacking = [name for name in names if frame_number(name) not in known]
+        if lacking:
+            raise EXPECTED.error(
+                f"{self.trajectories} holds no trajectories of {len(lacking)} of {len(names)} frames, such as {lacking[0]}."
+            )
 
 
 def clips(root: Path) -> tuple[DynamicReplicaClip, ...]:

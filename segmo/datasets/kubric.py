@@ -63,20 +63,25 @@ class KubricScene:
 
     def frame_names(self) -> tuple[str, ...]:
         """See `LabelledClip`."""
-        return tuple(f"{number:05d}" for number in self._files("segmentation_"))
+        return tuple(f"{number:05d}" for number in self._pairs())
 
     def read(self, names: Collection[str] | None = None) -> Iterator[LabelledFrame]:
         """See `LabelledClip`."""
         ids = self._moving_ids()
-        pictures = self._files("rgba_")
-        for number, segmentation in self._files("segmentation_").items():
+        for number, (picture, segmentation) in self._pairs().items():
             name = f"{number:05d}"
             if names is not None and name not in names:
                 continue
-            if number not in pictures:
-                raise EXPECTED.error(f"{segmentation} has no picture beside it.")
             moving = np.isin(_one_channel(read_pixels(segmentation), segmentation), list(ids))
-            yield checked_frame(name, read_rgb(pictures[number]), moving, pictures[number], EXPECTED)
+            yield checked_frame(name, read_rgb(picture), moving, picture, EXPECTED)
+
+    def _pairs(self) -> dict[int, tuple[Path, Path]]:
+        """Picture and segmentation of every frame by number."""
+        pictures, segmentations = self._files("rgba_"), self._files("segmentation_")
+        if lone := sorted(pictures.keys() ^ segmentations.keys()):
+            missing = f"{'segmentation' if lone[0] in pictures else 'rgba'}_{lone[0]:05d}.png"
+            raise EXPECTED.error(f"{self.folder} has no {missing}, but the other file of this frame.")
+        return {number: (picture, segmentations[number]) for number, picture in pictures.items()}
 
     def _files(self, prefix: str) -> dict[int, Path]:
         files = mask_files(self.folder)

@@ -6,7 +6,9 @@ OUT/<scene>/masks/...       and whatever `python -m segmo run` writes
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from segmo.datasets.layout import Layout, Scene, read_depth, read_features, read_tracks
+from segmo.datasets.prepare import read_plan
 from segmo.datasets.scenes import Done, Store, over_scenes
 from segmo.errors import DataError
 from segmo.export import export_all
@@ -28,6 +31,7 @@ from segmo.stages.masks import MaskInputs, segment_objects
 from segmo.stages.motion import MotionInputs, gather_evidence, label_motion
 from segmo.stages.paper_rules import track_certainty
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, Steps, Tracks, within
+from segmo.video.images import list_images
 from segmo.zoo.presets import models_of, within_preset
 from segmo.zoo.store import ModelStore
 
@@ -35,7 +39,7 @@ LABELS = "labels.npz"
 
 
 def label(layout: Layout, out: Path, settings: Settings, *, gpus: Sequence[int] = (), store: Store | None = None) -> Steps[Done]:
-    """Judge tracks of every scene. Scenes that are labelled with the same settings are kept.
+    """Judge tracks of every scene. Labels of the same settings and the same prepared data are kept.
 
     Args:
         out: where the results go.
@@ -50,7 +54,7 @@ def label(layout: Layout, out: Path, settings: Settings, *, gpus: Sequence[int] 
 
 
 def mask(layout: Layout, out: Path, settings: Settings, *, gpus: Sequence[int] = (), store: Store | None = None) -> Steps[Done]:
-    """Draw the masks of every labelled scene, and write all outputs.
+    """Draw the masks of every labelled scene, and write all outputs. Scenes prepared anew since then are refused: their labels are old.
 
     Args:
         out: where the labels are and the results go.
@@ -67,7 +71,8 @@ def mask(layout: Layout, out: Path, settings: Settings, *, gpus: Sequence[int] =
 def _label_scene(scene: Scene, store: Store, out: Path, settings: Settings) -> Steps[int]:
     path, name = out / scene.name / LABELS, models_of(settings)["motion"]
     asked = {"motion": settings.to_dict()["motion"], "tracks": settings.to_dict()["tracks"], "model": store.identity("motion", name)}
-    key = json.dumps({**asked, "frames": scene.prepared_names(), "queries": scene.query_names()}, sort_keys=True)
+    data = _describe_data(scene)
+    key = json.dumps({**asked, "frames": scene.prepared_names(), "queries": scene.query_names(), "data": data}, sort_keys=True)
     if path.exists() and _read_labels(path)[2] == key:
         return 0
     clip = yield from within(_sample(scene), 0.0, 0.1)
@@ -90,12 +95,15 @@ def _mask_scene(scene: Scene, store: Store, out: Path, settings: Settings) -> St
     if not path.exists():
         raise DataError(f"There are no labels {path}. Run `python -m segmo label` first.")
     tracks, labels, key = _read_labels(path)
+    labelled = json.loads(key)
+    if labelled.get("data") != _describe_data(scene):
+        raise DataError(f"{path} is not of the images, depth, tracks and features that are there now. Run `python -m segmo label` again.")
     clip = yield from within(_sample(scene), 0.0, 0.1)
     features = read_feature_maps(scene)
     flow = yield from within(_flow(clip, store, settings, "masks"), 0.1, 0.3)
     inputs = MaskInputs(clip, tracks, features, labels, flow)
     masks = yield from within(segment_objects(inputs, settings.masks, store.get("masks", name)), 0.3, 0.9)
-    run = {"settings": settings.to_dict(), "labels": json.loads(key), "model": store.identity("masks", name)}
+    run = {"settings": settings.to_dict(), "labels": labelled, "model": store.identity("masks", name)}
     written = yield from within(
         export_all(
             path.parent,
@@ -112,6 +120,20 @@ def _mask_scene(scene: Scene, store: Store, out: Path, settings: Settings) -> St
         1.0,
     )
     return len(written)
+
+
+def _describe_data(scene: Scene) -> dict[str, Any]:
+    """The models of a scene by its record, and a digest of its files by name, size and time of change, for reading them takes long."""
+    names, queries = scene.prepared_names(), scene.query_names()
+    files = [*list_images(scene.images), *map(scene.depth_file, names), *map(scene.feature_file, queries)]
+    files += [scene.track_file(query, name) for query in queries for name in names]
+    digest = hashlib.sha256()
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # whoever needs it says so
+            seen = file.stat()
+            digest.update(f"{file.name}\n{seen.st_size} {seen.st_mtime_ns}\n".encode())
+    plan = read_plan(scene)
+    return {"models": plan.models if plan else {}, "files": digest.hexdigest()}
 
 
 def _sample(scene: Scene) -> Steps[Clip]:

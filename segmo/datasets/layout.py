@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from segmo.datasets.annotations import frame_number, mask_files, read_foreground, subfolders
-from segmo.errors import DataError
+from segmo.errors import DataError, VideoError
 from segmo.files import write_bytes
 from segmo.types import Bool, UInt8
-from segmo.video.images import list_images
+from segmo.video.images import list_images, shown_hw
 
 IMAGES, DEPTH, TRACKS, FEATURES, MASKS, KUBRIC_MASKS = "images", "depth_anything_v2", "bootstapir", "dinos", "dynamic_masks", "masks"
 FEATURE_DATASET = "dinos"
@@ -61,15 +60,18 @@ class Scene:
         return tuple(file.stem for file in list_images(self.images))
 
     def image_hw(self) -> tuple[int, int]:
-        """Height and width of the images, which track positions are in."""
+        """Height and width of the images as displayed, which track positions are in.
+
+        Raises:
+            DataError: there is no image, or the first one cannot be read.
+        """
         files = list_images(self.images)
         if not files:
             raise DataError(f"There is no image in {self.images}. Convert or copy the scene again.")
         try:
-            with Image.open(files[0]) as image:
-                return image.height, image.width
-        except OSError as error:
-            raise DataError(f"{files[0]} cannot be read: {error}. Convert or copy the scene again.") from error
+            return shown_hw(files[0])
+        except VideoError as error:
+            raise DataError(f"The size of the images in {self.images} is not known: {error}") from error
 
     def depth_file(self, name: str) -> Path:
         """Depth of a frame."""
@@ -98,11 +100,14 @@ class Scene:
         return tuple(name for name in names if self.feature_file(name).exists() and self.track_file(name, names[-1]).exists())
 
     def masks_by_frame(self) -> dict[str, Path]:
-        """The mask of each frame that has one, matched by name, or else by its last number (as `a_left-0` with `a_left_0`)."""
-        files = mask_files(self.masks)
-        numbered = {frame_number(stem): path for stem, path in files.items()}
+        """The mask of each frame that has one, matched by name, or else by its last number (as `a_left-0` with `a_left_0`).
+
+        Numbers count only if they tell all images and all masks apart: that of `000_0` and `001_0` says nothing of the frame.
+        """
+        names, files = self.frame_names(), mask_files(self.masks)
+        numbered = {frame_number(stem): path for stem, path in files.items()} if _numbers_differ(names) and _numbers_differ(files) else {}
         numbered.pop(None, None)
-        found = {name: files.get(name) or numbered.get(frame_number(name)) for name in self.frame_names()}
+        found = {name: files.get(name) or numbered.get(frame_number(name)) for name in names}
         return {name: path for name, path in found.items() if path is not None}
 
 
@@ -245,6 +250,12 @@ def write_mask(path: Path, moving: Bool) -> None:
 def write_image(path: Path, image: UInt8) -> None:
     """Write an (H, W, 3) RGB frame."""
     write_bytes(path, _png(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
+
+
+def _numbers_differ(names: Iterable[str]) -> bool:
+    """Whether no two names share their last number; those without one do not count."""
+    numbers = [number for name in names if (number := frame_number(name)) is not None]
+    return len(set(numbers)) == len(numbers)
 
 
 def _png(image: npt.NDArray[Any]) -> bytes:

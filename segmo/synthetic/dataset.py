@@ -6,6 +6,7 @@ The data set has the layout of DAVIS, so that every command that reads DAVIS rea
     OUT/Annotations/480p/<scene>/<frame>.png    palette PNG of the ids of moving objects, 0 = background
     OUT/truth/<scene>.npz                       labels of all objects, moving, inverse depth, times: arrays of `RenderedScene`
     OUT/preview/<scene>.mp4                     frames, moving objects and inverse depth side by side, if asked for
+    OUT/recipe.txt                              seed and `SceneConfig` of all random scenes in it, as JSON
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import concurrent.futures
 import dataclasses
 import io
 import itertools
+import json
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,14 +28,15 @@ from PIL import Image
 from segmo import render as drawing
 from segmo import video
 from segmo.device import begin_worker
-from segmo.errors import SettingsError
-from segmo.files import write_bytes
+from segmo.errors import DataError, OutputError, SettingsError
+from segmo.files import write_bytes, write_text
 from segmo.synthetic.renderer import render
 from segmo.synthetic.sampling import SceneConfig, sample_scene
 from segmo.synthetic.scenarios import FPS
 from segmo.synthetic.scene import RenderedScene
 from segmo.types import Steps, UInt8
 
+RECIPE = "recipe.txt"
 Result = TypeVar("Result")
 
 
@@ -70,17 +73,58 @@ def write_dataset(
 
     Raises:
         SettingsError: `count` is not positive.
+        DataError: the folder holds scenes of another seed or configuration, or of none that is known.
         OutputError: a file cannot be written.
     """
     if count < 1:
         raise SettingsError(f"The number of scenes is {count}. Give at least 1.")
     config = config or SceneConfig()
+    _claim_dataset(directory, seed, config)
     jobs = [(directory, f"scene_{index:06d}", sample_seed(seed, index), config, preview) for index in range(count)]
     names = []
     for done, name in enumerate(_in_order(_write_scene, jobs, workers), start=1):
         names.append(name)
         yield done / count
     return names
+
+
+def claim(directory: Path, recipe: str, advice: str) -> None:
+    """Remember in a data set's folder what it holds, so that two recipes never mix.
+
+    Args:
+        recipe: a JSON object of all that the scenes depend on; not their number, so that there can be more of them later.
+        advice: what to do about a folder that cannot be used, as a sentence.
+
+    Raises:
+        DataError: the folder holds scenes of another recipe, or cannot be used.
+    """
+    note = directory / RECIPE
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            write_text(note, recipe)
+        found = note.read_text(encoding="utf-8", errors="replace")
+    except (OSError, OutputError) as error:
+        raise DataError(f"{directory} cannot be used for rendered scenes: {error}. {advice}") from error
+    if found != recipe:
+        raise DataError(f"{directory} holds scenes of another recipe ({_difference(found, recipe)}). {advice}")
+
+
+def _difference(found: str, recipe: str) -> str:
+    """In what two recipes differ, for people."""
+    wanted = json.loads(recipe)
+    try:
+        known = dict(json.loads(found))
+    except (ValueError, TypeError):
+        return f"{RECIPE} is damaged"
+    return "other " + ", ".join(sorted(name for name in known | wanted if name not in known or known[name] != wanted.get(name)))
+
+
+def _claim_dataset(directory: Path, seed: int, config: SceneConfig) -> None:
+    advice = "Choose another folder, or delete this one."
+    if not (directory / RECIPE).exists() and any(directory.glob("JPEGImages/480p/scene_*")):
+        raise DataError(f"{directory} holds scenes, and no {RECIPE} that tells their seed and configuration. {advice}")
+    claim(directory, json.dumps({"seed": seed, **dataclasses.asdict(config)}), advice)
 
 
 def write_scene(directory: Path, name: str, scene: RenderedScene, *, preview: bool = False) -> None:

@@ -53,7 +53,8 @@ def load_checkpoint(path: Path, state: State, recipe: str) -> tuple[int, float]:
     """
     tensors, notes = read_tensors(path)
     if notes.get("recipe") != recipe:
-        raise WeightsError(f"{path} is a checkpoint of another configuration. Train without --resume, or into another output folder.")
+        advice = f"Train without --resume into another folder (--set output=...), or delete {path.parent} first"
+        raise WeightsError(f"{path} is a checkpoint of another configuration. {advice}.")
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimiser": {}, "scaler": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")

@@ -59,11 +59,13 @@ def train(arguments: FlowArguments | FusionArguments | MotionArguments, *, resum
 
     Raises:
         DataError: data is missing or damaged, or cannot be written.
-        SettingsError: the loss is no longer a number.
+        SettingsError: the folder holds a run that is not to go on, or the loss is no longer a number.
         WeightsError: `resume` finds no checkpoint of this configuration.
         OutputError: the output folder cannot be written.
         DeviceError: the device is absent, or lacks the precision.
     """
+    if not resume:
+        _refuse_to_overwrite(arguments.output)
     task = _task(arguments)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -84,6 +86,13 @@ def train(arguments: FlowArguments | FusionArguments | MotionArguments, *, resum
         return TrainResult(run.write_weights(), (judgement or run.score()).scores)
     finally:
         stop(accelerator)
+
+
+def _refuse_to_overwrite(output: Path) -> None:
+    found = [name for name in (CHECKPOINT, BEST, WEIGHTS) if (output / name).exists()]
+    if found:
+        advice = "Give --resume to go on with it, another folder (--set output=...), or delete this one"
+        raise SettingsError(f"{output} holds a run already ({', '.join(found)}). {advice}.")
 
 
 def _task(arguments: FlowArguments | FusionArguments | MotionArguments) -> Task[Any]:

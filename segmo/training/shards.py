@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.device import begin_worker
-from segmo.errors import DataError, OutputError, SettingsError
-from segmo.files import replacing, write_text
+from segmo.errors import SettingsError
+from segmo.files import replacing
 from segmo.lite.flow import GAPS, DenseFlow, dense_flow, grey_grid, grid_size, picture_grid
 from segmo.lite.inputs import SCALES, STORED_PLANES, network_input
 from segmo.lite.views import FrameViews
-from segmo.synthetic import SceneConfig, render, sample_scene
+from segmo.synthetic import SceneConfig, dataset, render, sample_scene
 from segmo.synthetic.dataset import sample_seed
 from segmo.types import Steps, finish
 
@@ -154,17 +154,8 @@ def render_shards(
 
 
 def claim(directory: Path, description: str) -> None:
-    """Remember in a data set's folder what it holds, so that two recipes never mix."""
-    note = directory / "recipe.txt"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            write_text(note, description)
-        found = note.read_text()
-    except (OSError, OutputError) as error:
-        raise DataError(f"{directory} cannot be used for rendered scenes: {error}. Choose another folder in the configuration.") from error
-    if found != description:
-        raise DataError(f"{directory} holds scenes of another recipe ({found[:80]}...). Choose another folder in the configuration.")
+    """Remember in the folder of data that a configuration names what it holds. Raises as `segmo.synthetic.dataset.claim`."""
+    dataset.claim(directory, description, "Choose another folder in the configuration.")
 
 
 def _write_shard(job: tuple[Path, int, int, tuple[SceneKind, ...], MakeSamples]) -> None:

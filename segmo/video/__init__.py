@@ -5,7 +5,7 @@ source is scanned once without decoding, and of the frames only those asked for 
 reads, because moviepy gives neither timestamps nor the display matrix; moviepy writes.
 """
 
-from segmo.video.images import FOLDER_FPS, IMAGE_SUFFIXES
+from segmo.video.images import FOLDER_FPS, IMAGE_SUFFIXES, shown_hw
 from segmo.video.reading import content_hash, open_source, probe, read_frames
 from segmo.video.source import Source, VideoInfo
 from segmo.video.writing import normalise, write_alpha_webm, write_mp4
@@ -20,6 +20,7 @@ __all__ = [
     "open_source",
     "probe",
     "read_frames",
+    "shown_hw",
     "write_alpha_webm",
     "write_mp4",
 ]

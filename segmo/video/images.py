@@ -92,6 +92,16 @@ class ImageFolder:
         return parallel_map(decoded, indices)
 
 
+def shown_hw(path: Path) -> tuple[int, int]:
+    """Height and width of an image as displayed, which reading it gives; only its header is read.
+
+    Raises:
+        VideoError: it is missing or no image.
+    """
+    with reading(path, _REPLACE), Image.open(path) as image:
+        return _shown(image)[0]
+
+
 def _shown(image: Image.Image) -> tuple[tuple[int, int], npt.NDArray[np.int64]]:
     """Height and width of an opened image as displayed, and how `turned` gets there from what cv2 decodes."""
     orientation = image.getexif().get(0x0112, 1)

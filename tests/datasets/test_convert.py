@@ -81,6 +81,37 @@ def test_an_incomplete_clip_does_not_stop_the_others(tmp_path, capsys):
     assert [scene.name for scene in layout.open_layout(target).scenes()] == ["ZY20210800001_H1_C2_N19_S100_s02_T1"]
 
 
+def test_a_partly_unpacked_sequence_is_not_converted_until_it_is_whole(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    data_trees.dynamic_replica(source)
+    last = source / "02ab-3_obj_source_left/trajectories/000003.pth"
+    last.rename(tmp_path / "later.pth")
+    done = finish(convert(find_data_set("dynamic-replica"), source, target))
+    assert done.clips == done.frames_written == 0 and not target.exists()
+    assert len(done.failures) == 2 and all("no trajectories of 1 of 4 frames" in failure for failure in done.failures)
+    (tmp_path / "later.pth").rename(last)
+    assert finish(convert(find_data_set("dynamic-replica"), source, target)).clips == 2
+
+
+def test_a_frame_that_lost_its_segmentation_is_not_left_out(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    data_trees.kubric_folder(source)
+    finish(convert(find_data_set("kubric"), source, target))
+    (source / "17/segmentation_00003.png").unlink()
+    done = finish(convert(find_data_set("kubric"), source, target))
+    assert done.clips == 0 and "segmentation_00003.png" in done.failures[0]
+
+
+@pytest.mark.parametrize(("name", "folder"), [("dynamic-replica", "*_left/images"), ("kubric", "17")])
+def test_a_clip_without_frames_is_not_done(tmp_path, name, folder):
+    source, target = tmp_path / "source", tmp_path / "target"
+    (data_trees.kubric_folder if name == "kubric" else data_trees.dynamic_replica)(source)
+    for path in source.glob(f"{folder}/*.png"):
+        path.unlink()
+    done = finish(convert(find_data_set(name), source, target))
+    assert len(done.failures) == 1 and "has no frames" in done.failures[0]
+
+
 def test_a_target_in_the_source_and_a_wrong_source_are_refused(tmp_path, capsys):
     data_trees.davis(tmp_path / "davis")
     assert main(["data", "davis", str(tmp_path / "davis"), str(tmp_path / "davis/out")]) == 2

@@ -98,6 +98,34 @@ def test_masks_are_matched_by_number_where_names_differ(tmp_path):
     assert scene.masks_by_frame() == {"s-3_obj_left-0002": scene.masks / "s-3_obj_left_0002.png"}
 
 
+def test_masks_are_matched_by_name_only_where_numbers_do_not_tell_frames_apart(tmp_path):
+    scene = layout.Layout(tmp_path).scene("a")
+    for number in range(3):
+        layout.write_image(scene.images / f"{number:03d}_0.png", np.zeros((4, 4, 3), np.uint8))
+    layout.write_mask(scene.mask_file("001_0"), np.ones((4, 4), bool))
+    assert scene.masks_by_frame() == {"001_0": scene.mask_file("001_0")}
+    layout.write_mask(scene.mask_file("all_0"), np.ones((4, 4), bool))
+    assert scene.masks_by_frame() == {"001_0": scene.mask_file("001_0")}
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "matched"),
+    [
+        (["a_1", "a_2"], ["1_b", "2_b", "2_c"], {}),
+        (["a_1", "a_2"], ["b_1", "b_2", "mean"], {"a_1": "b_1", "a_2": "b_2"}),
+        (["a_1", "b_1", "a_2"], ["m_2"], {}),
+        (["cover", "a_1", "a_2"], ["a_1", "m_2"], {"a_1": "a_1", "a_2": "m_2"}),
+    ],
+)
+def test_a_mask_never_goes_to_another_frame(tmp_path, images, masks, matched):
+    scene = layout.Layout(tmp_path).scene("a")
+    for name in images:
+        layout.write_image(scene.images / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    for name in masks:
+        layout.write_mask(scene.mask_file(name), np.ones((4, 4), bool))
+    assert {name: path.stem for name, path in scene.masks_by_frame().items()} == matched
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"", "cannot be read"), (b"\x93NUMPY", "cannot be read"), (None, "no file"), ("wrong", "not \\(N, 4\\)")],

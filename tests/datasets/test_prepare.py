@@ -19,6 +19,7 @@ from small_scenes import FRAMES, HW, make_scene, settings
 from segmo.cli.main import main
 from segmo.datasets import layout
 from segmo.datasets.prepare import prepare, prepare_scene, read_plan, track_rows
+from segmo.datasets.scenes import Done
 from segmo.errors import DataError
 from segmo.files import replacing, write_text
 from segmo.stages.paper_rules import track_certainty
@@ -141,6 +142,24 @@ def test_a_damaged_scene_does_not_stop_the_others(tmp_path, capsys):
     said = capsys.readouterr()
     assert "1 scene prepared" in said.out and "Failed: 1 scene." in said.out and "a: " in said.err and "00002.png" in said.err
     assert (tmp_path / "dinos/b/00004.npy").exists()
+
+
+def test_the_preset_is_the_best_that_can_run_here_unless_asked_for(tmp_path, monkeypatch, capsys):
+    make_scene(tmp_path)
+    monkeypatch.setattr("segmo.zoo.store.default_preset", lambda device: ("paper-fast", f"paper-fast suits {device}."))
+    monkeypatch.setattr("segmo.zoo.store.ModelStore.fetch", lambda self, models: (fraction for fraction in ()))
+    seen = []
+
+    def prepare(layout, settings, parts, **rest):
+        seen.append(settings.preset)
+        return Done(1, 0, ())
+        yield
+
+    monkeypatch.setattr("segmo.datasets.prepare.prepare", prepare)
+    assert main(["prepare", str(tmp_path)]) == 0
+    assert "paper-fast suits auto." in capsys.readouterr().out
+    assert main(["prepare", str(tmp_path), "--preset", "lite"]) == 0
+    assert seen == ["paper-fast", "lite"] and "suits" not in capsys.readouterr().out
 
 
 def test_a_folder_without_scenes_tells_what_is_expected(tmp_path, capsys):
@@ -356,7 +375,7 @@ def test_tracks_do_not_depend_on_how_many_query_frames_go_together(tmp_path, mon
         assert path.read_bytes() == (tmp_path / "b/bootstapir/fox" / path.name).read_bytes()
 
 
-def test_the_models_of_the_paper_write_the_published_shapes(tmp_path, monkeypatch):
+def test_the_models_of_the_paper_write_the_published_shapes(tmp_path, monkeypatch, capsys):
     """With random weights, on a folder that stands for the hub."""
     monkeypatch.setenv("SEGMO_HUB", str(tmp_path / "hub"))
     monkeypatch.setenv("SEGMO_WEIGHTS", str(tmp_path / "weights"))
@@ -374,6 +393,7 @@ def test_the_models_of_the_paper_write_the_published_shapes(tmp_path, monkeypatc
     assert depth.shape == (10, 16) and depth.min() == 0 and depth.max() == 65535
     assert read_plan(scene).models["tracks"].startswith("bootstapir-")
     assert main(["check", str(tmp_path / "data")]) == 0
-    assert main(["label", str(tmp_path / "data"), "--preset", "paper", "--device", "cpu"]) == 0
+    assert main(["label", str(tmp_path / "data"), "--device", "cpu"]) == 0
+    assert "paper is used because fox was prepared with it." in capsys.readouterr().out
     with np.load(tmp_path / "data/results/fox/labels.npz") as labels:
         assert len(labels["track_probability"]) == 160 and ((labels["track_probability"] >= 0) & (labels["track_probability"] <= 1)).all()

@@ -6,7 +6,7 @@ import data_trees
 import numpy as np
 import pytest
 import torch
-from mask_trees import numbered, write_palette, write_pictures
+from mask_trees import moving_square, numbered, write_grey, write_palette, write_pictures
 
 from segmo.datasets import davis, dynamic_replica, kubric
 from segmo.datasets.catalogue import DATA_SETS, find_data_set
@@ -51,7 +51,9 @@ def test_a_wrong_folder_tells_the_expected_tree_and_where_to_get_the_data(name, 
     [
         ("kubric folders", "17/rgba_*"),
         ("kubric folders", "*/metada[t]a.json"),
+        ("kubric folders", "17/segmentation_*"),
         ("dynamic-replica", "*/instance_id_maps/*"),
+        ("dynamic-replica", "*/trajectories/*"),
         ("hoi4d", "HOI4D_release/*/*/C[12]/*/*/*/*/align_rgb/00004*"),
         ("waymo", "016/dynamic_masks/*"),
         ("davis", "JPEGImages/480p/bear/*"),
@@ -110,6 +112,27 @@ def test_trajectories_are_read_without_running_code(tmp_path):
     torch.save({"traj_3d_world": Path("x")}, tmp_path / "02ab-3_obj_source_left/trajectories/000001.pth")
     with pytest.raises(DataError, match=r"000001\.pth cannot be read"):
         list(dynamic_replica.clips(tmp_path)[0].read())
+
+
+@pytest.mark.parametrize(
+    ("masks", "pictures", "found"),
+    [
+        (["m_1", "m_2"], ["p_1", "p_2", "p_3"], True),
+        (["000_0", "001_0"], ["a_000_0", "a_001_0", "a_002_0"], False),
+        (["m_0", "m_1"], ["000_0", "001_0", "001_1"], False),
+        (["000_0", "001_0"], ["p_0", "p_1"], False),
+        (["mask"], ["picture"], False),
+    ],
+)
+def test_a_picture_is_found_by_its_number_only_where_numbers_tell_frames_apart(masks, pictures, found, tmp_path):
+    write_grey(tmp_path / "Annotations/480p/bear", moving_square(len(masks)), masks)
+    write_pictures(tmp_path / "JPEGImages/480p/bear", pictures)
+    (clip,) = davis.clips(tmp_path)
+    if found:
+        assert [frame.name for frame in clip.read()] == masks
+    else:
+        with pytest.raises(DataError, match="has a mask but no picture"):
+            list(clip.read())
 
 
 def test_void_pixels_of_davis_2017_do_not_move(tmp_path):

@@ -12,7 +12,7 @@ from PIL import Image
 from segmo import video
 from segmo.cli.main import main
 from segmo.datasets import davis
-from segmo.errors import SettingsError
+from segmo.errors import DataError, SettingsError
 from segmo.synthetic import SceneConfig, catalogue, render, sample_scene
 from segmo.synthetic.cameras import Camera, Pose
 from segmo.synthetic.dataset import samples, write_dataset, write_scene
@@ -192,6 +192,33 @@ def test_an_interrupted_data_set_goes_on_where_it_stopped(tmp_path: Path) -> Non
         finish(write_dataset(tmp_path, 3, 0))
 
 
+@pytest.mark.parametrize(
+    ("seed", "changes", "message"),
+    [
+        (4, {}, "other seed"),
+        (3, {"times": (0.0, 1.0)}, "other times"),
+        (3, {"hw": (64, 96)}, "other hw"),
+        (3, {"mover_shares": (1.0,), "noise": (1.0, 2.0)}, "other mover_shares, noise"),
+    ],
+)
+def test_scenes_of_two_recipes_never_share_a_data_set(tmp_path, seed, changes, message):
+    finish(write_dataset(tmp_path, 3, 1, SMALL))
+    with pytest.raises(DataError, match=rf"{message}\). Choose another folder, or delete this one\.$"):
+        finish(write_dataset(tmp_path, seed, 2, dataclasses.replace(SMALL, **changes)))
+    assert not (tmp_path / "truth" / "scene_000001.npz").exists()
+
+
+def test_scenes_of_an_unknown_recipe_are_refused(tmp_path):
+    finish(write_dataset(tmp_path, 3, 1, SMALL))
+    (tmp_path / "recipe.txt").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"recipe\.txt is damaged"):
+        finish(write_dataset(tmp_path, 3, 1, SMALL))
+    (tmp_path / "recipe.txt").unlink()
+    with pytest.raises(DataError, match=r"no recipe\.txt"):
+        finish(write_dataset(tmp_path, 3, 1, SMALL))
+    assert not (tmp_path / "recipe.txt").exists()
+
+
 def test_the_truth_of_what_the_camera_all_but_touches_is_finite(tmp_path):
     scene = render(sample_scene(2, SMALL), SMALL.times)
     near = scene.inverse_depth.copy()
@@ -215,6 +242,8 @@ def test_the_command_writes_scenes_and_reports_bad_sizes(tmp_path: Path, capsys:
     assert "2 scenes" in capsys.readouterr().out
     assert len(list((tmp_path / "JPEGImages" / "480p" / "scene_000001").glob("*.png"))) == 3
     assert (tmp_path / "preview" / "scene_000000.mp4").exists()
+    assert main([*arguments, "--frames", "4"]) == 2
+    assert "other times" in capsys.readouterr().err
     assert main([*arguments, "--size", "big"]) == 2
     assert "448x256" in capsys.readouterr().err
     assert main(["data", "scenario", "nope", str(tmp_path)]) == 2

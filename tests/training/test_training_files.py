@@ -146,6 +146,18 @@ def test_resuming_needs_the_same_configuration(finished, tmp_path):
         finish(train(dataclasses.replace(arguments, output=tmp_path), resume=True))
 
 
+@pytest.mark.parametrize("name", ["best", "checkpoint", "weights"])
+def test_a_run_is_not_overwritten_by_another(name, tmp_path, finished, capsys):
+    (tmp_path / f"{name}.safetensors").touch()
+    scenes = tmp_path / "scenes"
+    command = ["train", str(finished / "config.yaml"), "--set", f"output={tmp_path}", "--set", f"sources.0.root={scenes}"]
+    assert main(command) == 2
+    message = capsys.readouterr().err
+    assert f"{tmp_path} holds a run already ({name}.safetensors)" in " ".join(message.split())
+    assert all(word in message for word in ("--resume", "output=", "delete")) and not scenes.exists()  # before anything is rendered
+    assert not (tmp_path / f"{name}.safetensors").stat().st_size
+
+
 # The published format
 
 

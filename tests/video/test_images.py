@@ -9,7 +9,7 @@ from clip_files import middles, numbers, quadrants
 from PIL import Image
 
 from segmo.errors import VideoError
-from segmo.video import FOLDER_FPS, content_hash, open_source
+from segmo.video import FOLDER_FPS, content_hash, open_source, shown_hw
 
 
 def save(folder, names, **options):
@@ -71,6 +71,7 @@ def test_orientation(tmp_path, orientation, turned):
     found = dict(zip(source.names, frames, strict=True))
     shown = turned(quadrants(0))
     assert {frame.shape for frame in frames} == {(*source.info.hw, 3)} == {shown.shape}
+    assert {shown_hw(file) for file in tmp_path.iterdir()} == {source.info.hw}
     np.testing.assert_array_equal(found.pop("deep")[..., :1], turned(ramp[..., None]))
     assert set(found) == {"jpg", "png", "webp", "tif"}
     for name, frame in found.items():
@@ -127,6 +128,8 @@ def test_a_damaged_image_is_named(tmp_path):
     (tmp_path / "b.png").write_bytes(b"\x89PNG nothing")
     with pytest.raises(VideoError, match=r"b\.png cannot be decoded .*Replace or remove"):
         open_source(tmp_path)
+    with pytest.raises(VideoError, match=r"b\.png cannot be decoded .*Replace or remove"):
+        shown_hw(tmp_path / "b.png")
     data = bytearray((tmp_path / "a.png").read_bytes())
     (tmp_path / "b.png").write_bytes(data[: len(data) // 4])  # the header is fine
     with pytest.raises(VideoError, match=r"b\.png cannot be decoded .*Replace or remove"):
