@@ -17,7 +17,7 @@ from parity.common import random_entry
 from parity.sam2_answers import answers
 from transformers import Sam2VideoConfig
 
-from segmo.networks.sam2_video import Sam2Video, VideoSegmenter
+from segmo.networks.sam2_video import HOLE, Sam2Video, VideoSegmenter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIDE, FRAMES, HW = 256, 16, (90, 120)
@@ -135,19 +135,19 @@ def random_clip() -> np.ndarray:
     return frames
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_masks_agree_with_metas_predictor(name, meta_python, tmp_path):
+@pytest.mark.parametrize(("name", "hole"), [("SAM 2", 0), ("SAM 2.1", 0), ("SAM 2.1", HOLE)])
+def test_masks_agree_with_metas_predictor(name, meta_python, tmp_path, hole):
     config, differences = CONFIGS[name]
     network, frames = random_network(differences), random_clip()
     torch.save({"model": meta_weights(network)}, tmp_path / "weights.pt")
     np.save(tmp_path / "frames.npy", frames)
-    task = {"config": config, "changes": [f"++model.image_size={SIDE}"], "prompts": PROMPTS}
+    task = {"config": config, "changes": [f"++model.image_size={SIDE}"], "prompts": PROMPTS, "hole": hole}
     (tmp_path / "task.json").write_text(json.dumps(task))
     command = [meta_python, "-m", "tests.parity.sam2_answers", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = dict(np.load(tmp_path / "answers.npz"))
-    ours = answers(VideoSegmenter(network, frames, hole=0), PROMPTS)
+    ours = answers(VideoSegmenter(network, frames, hole=hole), PROMPTS)
     assert ours.keys() == theirs.keys()
     exceeded = {key: float(np.abs(ours[key] - theirs[key]).max()) for key in ours if not np.allclose(ours[key], theirs[key], 0, TOLERANCE)}
     assert exceeded == {}
