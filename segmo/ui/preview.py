@@ -10,6 +10,7 @@ from segmo.errors import SegmoError
 from segmo.geometry import fit_side, resize_image
 from segmo.settings import Settings
 from segmo.stages.frames import plan
+from segmo.stages.tracks import query_frames
 from segmo.types import UInt8
 from segmo.ui import cost, gpu
 from segmo.ui.checks import check_clip
@@ -45,23 +46,23 @@ def preview(clip: Path, settings: Settings) -> Preview:
     source = open_source(clip)
     info, planned = source.info, plan(source.info, settings.frames)
     frame = next(source.read([0]))[1]
-    work = cost.work_of(planned, settings)
+    queries = len(query_frames(planned.frame_count, settings.query.stride)) if planned.frame_count else 0
     facts = [f"{info.hw[1]}×{info.hw[0]} px", f"{clip.stat().st_size / 1e6:.1f} MB", f"{info.duration_s:.1f} s"]
     use = [
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
-        f"tracks will start on {work.queries}",
+        f"tracks will start on {queries}",
     ]
-    expected = cost.estimate(work)
-    words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
-    refused = ""
+    words = refused = ""
     try:
         check_clip(clip, settings, limits_from())
+        expected = cost.estimate(cost.work_of(planned, settings))
+        words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
     except SegmoError as error:
         refused = str(error)
     return Preview(
         resize_image(frame, fit_side(info.hw, POSTER_SIDE_PX)),
         [*facts, f"{info.fps:.3g} frames a second"],
         use,
-        "" if refused else words,
+        words,
         [refused] if refused else [],
     )

@@ -220,6 +220,12 @@ def test_a_dropped_clip_is_described_before_the_run(clip_file: Path) -> None:
     assert updates["poster"]["value"].shape == (48, 64, 3)
 
 
+def test_models_that_do_not_go_together_are_told_beside_the_picture_of_the_clip(clip_file: Path) -> None:
+    updates = handlers.inspect(str(clip_file), {"motion": "moseg", "stride": 5})
+    assert "works only with features/dinov2-base" in updates["clip_note"] and "to compute" not in updates["clip_note"]
+    assert updates["poster"]["visible"] and "tracks will start on 3" in updates["clip_note"]
+
+
 def test_a_dropped_text_file_is_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("not a video " * 50)
