@@ -111,11 +111,11 @@ def sequence_list(choice: str, root: Path) -> tuple[str, ...]:
 
 def _read_list(file: Path) -> tuple[str, ...]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()  # editors of Windows begin a file with a mark
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The list of sequences {file} cannot be read: {error}. Give a text file with one sequence a line.") from error
-    entries = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
-    names = tuple(dict.fromkeys(entry.split("/")[-2] if entry.count("/") > 1 else entry for entry in entries))
+    entries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    names = tuple(dict.fromkeys(entry.split()[0].split("/")[-2] if entry.count("/") > 1 else entry for entry in entries))
     if not names:
         raise DataError(f"The list of sequences {file} names none. Write one sequence a line.")
     return names

@@ -317,6 +317,8 @@ def test_lists_that_come_with_the_data_and_lists_of_davis_2016_are_read(tmp_path
     assert sequence_list(str(pairs), tmp_path) == ("bear",)
     with pytest.raises(DataError, match="no list or file of sequences 'davis99'"):
         sequence_list("davis99", tmp_path)
+    pairs.write_bytes("\ufeffa man, walking\r\n  cows  \r\n".encode())
+    assert sequence_list(str(pairs), tmp_path) == ("a man, walking", "cows")
     pairs.write_text("\n")
     with pytest.raises(DataError, match=r"pairs\.txt names none"):
         sequence_list(str(pairs), tmp_path)
