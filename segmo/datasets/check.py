@@ -69,7 +69,7 @@ def check_scene(scene: Scene, parts: Collection[str]) -> Iterator[Fault]:
     if "features" in parts:
         grids: dict[tuple[int, ...], Path] = {}
         files = {name: scene.feature_file(name) for name in queries}
-        yield from _check_files(scene, scene.features, files, lambda path: _alike(_finite(read_features(path)), path, grids))
+        yield from _check_files(scene, scene.features, files, lambda path: _alike(read_features(path), path, grids))
     if "tracks" in parts:
         yield from _check_tracks(scene, queries, frames)
     if MASK_PART in parts:
@@ -129,7 +129,7 @@ def _check_tracks(scene: Scene, queries: tuple[str, ...], frames: tuple[str, ...
         lengths: dict[tuple[int, ...], Path] = {}
 
         def inspect(path: Path, lengths: dict[tuple[int, ...], Path] = lengths) -> str:
-            return _alike(_finite(read_track_file(path)), path, lengths)
+            return _alike(read_track_file(path), path, lengths)
 
         yield from _check_files(scene, scene.tracks, {target: scene.track_file(query, target) for target in frames}, inspect)
 
@@ -138,12 +138,6 @@ def _sized(content: npt.NDArray[Any], hw: tuple[int, int] | None) -> str:
     if hw is None or content.shape == hw:
         return ""
     return f"is {content.shape[1]}x{content.shape[0]}, the images {hw[1]}x{hw[0]}"
-
-
-def _finite(content: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    if not np.isfinite(content).all():
-        raise DataError("it holds NaN or infinity. Remove it, and prepare the scene again.")
-    return content
 
 
 def _alike(content: npt.NDArray[Any], path: Path, shapes: dict[tuple[int, ...], Path]) -> str:

@@ -85,8 +85,8 @@ def _compress(path: Path) -> str:
     """Replace plain features by compressed ones; returns why not, or nothing."""
     target = path.with_suffix(".h5")
     try:
-        features = np.load(path, allow_pickle=False)
-        if not np.array_equal(read_features(path), features):
+        halves, features = read_features(path), np.load(path, allow_pickle=False)
+        if not np.array_equal(halves, features):
             return f"{path} was kept: float16 does not hold its {features.dtype} exactly."
         if not target.exists():
             write_features(target, features)

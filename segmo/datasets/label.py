@@ -210,8 +210,8 @@ def _write_labels(path: Path, tracks: Tracks, labels: MotionLabels, key: str) ->
 def _read_labels(path: Path) -> tuple[Tracks, MotionLabels, str]:
     """Tracks, labels, and the settings they were made with."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            values: dict[str, Any] = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            values: dict[str, Any] = {name: arrays[name] for name in arrays.files}
         hw = (int(values["frame_hw"][0]), int(values["frame_hw"][1]))
         tracks = Tracks(values["positions_xy"], values["visibility"], values["confidence"], values["query_frames"], hw)
         notes = tuple(str(note) for note in values["notes"])
@@ -225,5 +225,5 @@ def _read_labels(path: Path) -> tuple[Tracks, MotionLabels, str]:
             values.get("seam_maps", np.zeros((0, 0, 0), np.float16)),
         )
         return tracks, MotionLabels(evidence, values["moving"], float(values["threshold"])), str(values["key"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except Exception as error:  # a damaged file makes numpy raise almost anything
         raise DataError(f"{path} cannot be read: {error}. Remove it, and run `python -m segmo label` again.") from error

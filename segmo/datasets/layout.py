@@ -20,7 +20,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ from segmo.video.images import list_images, shown_hw
 IMAGES, DEPTH, TRACKS, FEATURES, MASKS, KUBRIC_MASKS = "images", "depth_anything_v2", "bootstapir", "dinos", "dynamic_masks", "masks"
 FEATURE_DATASET = "dinos"
 """Name of the array in an HDF5 file of features."""
+Number = TypeVar("Number", np.float16, np.float32)
 TREE = """ROOT/images/<scene>/<name>.png
 ROOT/dynamic_masks/<scene>/<name>.png   (or masks/; needed for training only)
 or, as Dynamic Replica has it,
@@ -190,12 +191,12 @@ def read_track_file(path: Path) -> npt.NDArray[np.float32]:
     """(N, 4) of one query and one target frame.
 
     Raises:
-        DataError: the file is missing or damaged.
+        DataError: the file is missing or damaged, or holds NaN or infinity.
     """
     rows = _read_array(path)
     if rows.ndim != 2 or rows.shape[1] != 4 or not np.issubdtype(rows.dtype, np.floating):
         raise DataError(f"{path} holds {rows.dtype} of shape {rows.shape}, not (N, 4) floats. Remove it and prepare the scene again.")
-    return rows.astype(np.float32, copy=False)
+    return _finite(rows.astype(np.float32, copy=False), path)
 
 
 def write_tracks(scene: Scene, query: str, targets: Sequence[str], rows: npt.NDArray[np.float32]) -> None:
@@ -210,14 +211,14 @@ def read_features(path: Path) -> npt.NDArray[np.float16]:
     """(grid_h, grid_w, C) features of a query frame, from `.npy` or `.h5`.
 
     Raises:
-        DataError: the file is missing or damaged.
+        DataError: the file is missing or damaged, or holds NaN or infinity.
     """
     features = _read_h5(path) if path.suffix == ".h5" else _read_array(path)
     if features.ndim != 3 or not np.issubdtype(features.dtype, np.floating):
         raise DataError(
             f"{path} holds {features.dtype} of shape {features.shape}, not (rows, columns, channels) floats. Remove it and prepare again."
         )
-    return features.astype(np.float16, copy=False)
+    return _finite(features.astype(np.float16, copy=False), path)
 
 
 def write_features(path: Path, features: npt.NDArray[np.float16]) -> None:
@@ -268,6 +269,13 @@ def _npy(array: npt.NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
+def _finite(values: npt.NDArray[Number], path: Path) -> npt.NDArray[Number]:
+    """One value that is no number would make the loss of a training run none, hours later and without a word of this file."""
+    if not np.isfinite(values).all():
+        raise DataError(f"{path} holds NaN or infinity. Remove it and prepare the scene again.")
+    return values
+
+
 def _read_array(path: Path) -> npt.NDArray[Any]:
     with _reading(path):
         return np.asarray(np.load(path, allow_pickle=False))
@@ -286,5 +294,7 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}. Prepare the scene again.") from error
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise DataError(f"{path} cannot be read: {error}. Remove it and prepare the scene again.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes numpy, cv2 and h5py raise almost anything
+        raise DataError(f"{path} cannot be read: {' '.join(str(error).split())}. Remove it and prepare the scene again.") from error

@@ -207,6 +207,21 @@ def plant_truncated_depth(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
 
 
+def plant_empty_depth(root: Path) -> None:
+    (root / "depth_anything_v2/a/00001.png").write_bytes(b"")
+
+
+def plant_spoiled_header(root: Path) -> None:
+    path = root / "bootstapir/a/00000_00001.npy"
+    path.write_bytes(path.read_bytes().replace(b"}", b" "))
+
+
+def plant_nan_in_features(root: Path) -> None:
+    features = np.load(root / "dinos/a/00004.npy")
+    features[0, 0, 0] = np.nan
+    np.save(root / "dinos/a/00004.npy", features)
+
+
 def plant_small_depth(root: Path) -> None:
     layout.write_depth(root / "depth_anything_v2/a/00001.png", np.zeros((5, 5), np.uint16))
 
@@ -259,6 +274,9 @@ FAULTS = {
     plant_missing: ("00004_00002.npy", "missing"),
     plant_truncated_tracks: ("00000_00001.npy", "truncated"),
     plant_truncated_depth: ("depth_anything_v2/a/00001.png", "truncated"),
+    plant_empty_depth: ("depth_anything_v2/a/00001.png", "damaged"),
+    plant_spoiled_header: ("00000_00001.npy", "damaged"),
+    plant_nan_in_features: ("dinos/a/00004.npy", "NaN"),
     plant_small_depth: ("depth_anything_v2/a/00001.png", "is 5x5, the images 64x36"),
     plant_stray_depth: ("00077.png", "no image"),
     plant_nan: ("00000_00003.npy", "NaN"),

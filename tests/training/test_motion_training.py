@@ -234,6 +234,17 @@ def test_a_loss_that_is_no_number_stops_the_run(folder, tmp_path):
         finish(train(arguments(folder, tmp_path, iterations=20, learning_rate=1e30)))
 
 
+@pytest.mark.parametrize("kind", ["bootstapir", "dinos"])
+def test_a_file_that_holds_no_numbers_is_named_before_it_spoils_the_loss(folder, tmp_path, kind):
+    shutil.copytree(folder, tmp_path / "data")
+    for path in (tmp_path / "data" / kind).rglob("*.npy"):
+        values = np.load(path)
+        values[::2] = np.nan
+        np.save(path, values)
+    with pytest.raises(DataError, match=rf"{kind}/scene_.*\.npy holds NaN or infinity\. Remove it"):
+        finish(train(arguments(tmp_path / "data", tmp_path / "out")))
+
+
 def test_absent_devices_are_refused(folder, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="float16"):
