@@ -14,14 +14,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segmo.errors import WeightsError
-from segmo.networks.weights import fill, load_into, read_tensors
+from segmo.networks.weights import fill, read_tensors, read_weights
 
 FREQUENCIES = 10
 CHANNELS = 2 * (2 + 4 * FREQUENCIES) + 4
@@ -425,10 +425,20 @@ def load_motion_net(path: Path) -> MotionNet:
     Raises:
         WeightsError: the file is no such checkpoint.
     """
-    if path.suffix == ".safetensors":
-        weights, config = read_trained(path)
-        return fill(MotionNet(config), weights, path)
-    return load_into(MotionNet(), path, STATE)
+    weights, config = read_trained(path) if path.suffix == ".safetensors" else read_published(path)
+    return fill(MotionNet(config), weights, path)
+
+
+def read_published(path: Path) -> tuple[dict[str, Tensor], MotionNetConfig]:
+    """Weights in the published format, and what network they are of: that of the paper, unless a note beside them tells another.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or holds something else.
+    """
+    content: dict[str, Any] = read_weights(path, MotionNet.__name__)
+    if STATE not in content:
+        raise WeightsError(f"{path} holds no weights of {MotionNet.__name__}: it has no {STATE}. Fetch the file again.")
+    return content[STATE], _noted_config(content[CONFIG_NOTE], path) if CONFIG_NOTE in content else PAPER
 
 
 def read_trained(path: Path) -> tuple[dict[str, Tensor], MotionNetConfig]:
@@ -445,7 +455,11 @@ def read_trained(path: Path) -> tuple[dict[str, Tensor], MotionNetConfig]:
         if found:
             tensors = found
             break
+    return tensors, _noted_config(notes[CONFIG_NOTE], path)
+
+
+def _noted_config(note: str, path: Path) -> MotionNetConfig:
     try:
-        return tensors, MotionNetConfig(**json.loads(notes[CONFIG_NOTE]))
+        return MotionNetConfig(**json.loads(note))
     except (TypeError, ValueError) as error:
         raise WeightsError(f"{path} is of another version of the motion network ({error}). Train again, or restore the file.") from error

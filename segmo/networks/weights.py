@@ -63,15 +63,6 @@ def fill(network: Network, weights: dict[str, Tensor], path: Path) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def load_into(network: Network, path: Path, key: str = "") -> Network:
-    """`read_weights`, then `fill`.
-
-    Raises:
-        WeightsError: the file does not hold what the network has.
-    """
-    return fill(network, read_weights(path, type(network).__name__, key), path)
-
-
 def _unfit(path: Path, what: str, error: Exception) -> WeightsError:
     reason = " ".join(str(error).split())[:300]
     return WeightsError(f"{path} holds no weights of {what} ({type(error).__name__}: {reason}). Fetch the file again.")

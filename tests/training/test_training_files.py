@@ -177,6 +177,10 @@ def test_files_of_a_run_go_to_the_published_format(finished, tmp_path, name):
     convert(finished / f"{name}.safetensors", tmp_path / "run.pth")
     state = torch.load(tmp_path / "run.pth", weights_only=True)["model_state_dict"]
     MotionNet(SMALL).load_state_dict(state)
+    assert load_motion_net(tmp_path / "run.pth").config == SMALL
+    convert(tmp_path / "run.pth", tmp_path / "back.safetensors")
+    back, _ = read_tensors(tmp_path / "back.safetensors")
+    assert all(torch.equal(back[entry], state[entry]) for entry in state)
     if name == "checkpoint":  # the average is what is kept, not the last weights
         kept, _ = read_tensors(finished / "weights.safetensors")
         assert all(torch.equal(kept[entry], state[entry]) for entry in kept)
