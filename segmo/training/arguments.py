@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from segmo.errors import SettingsError
 from segmo.networks.motion_net import MotionNetConfig
 from segmo.training.config import as_yaml, build, read_yaml, with_changes
 from segmo.training.shards import SceneKind
+
+
+def _check(arguments: Any, least: Mapping[str, float], shares: Sequence[str] = ()) -> None:
+    """Refuse values that are out of range: below their least, or, of `shares`, not from 0 to 1.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    for name, low in least.items():
+        if not getattr(arguments, name) >= low:  # NaN is none of these either
+            raise SettingsError(f"{name} is {getattr(arguments, name)}. Give at least {low:g}.")
+    for name in shares:
+        if not 0 <= getattr(arguments, name) <= 1:
+            raise SettingsError(f"{name} is {getattr(arguments, name)}. Give 0 to 1.")
+
+
+def _check_kinds(kinds: Sequence[SceneKind]) -> None:
+    shares = [kind.share for kind in kinds]
+    if not (min(shares, default=0) >= 0 and sum(shares) > 0):
+        raise SettingsError(f"The shares of the kinds of scenes are {shares}. Give at least one above 0, and none below.")
 
 
 @dataclass(frozen=True)
@@ -26,6 +46,10 @@ class DataArguments:
     kinds: tuple[SceneKind, ...]
     workers: int = 2
     """Processes that render."""
+
+    def __post_init__(self) -> None:
+        _check(self, {"seed": 0, "scenes": 1, "held_out_seed": 0, "held_out_scenes": 1})
+        _check_kinds(self.kinds)
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,10 @@ class FusionAugmentation:
     """A batch is cut to three quarters."""
 
 
+_LEAST = {"iterations": 1, "batch": 1, "check_every": 1, "threads": 0, "seed": 0, "warm_up": 0}
+_LEAST |= {"learning_rate": 0, "weight_decay": 0, "largest_gradient": 0}
+
+
 @dataclass(frozen=True)
 class TrainArguments:
     """One training run of a network of the lite preset."""
@@ -102,10 +130,8 @@ class TrainArguments:
     def __post_init__(self) -> None:
         if self.precision not in ("float32", "bfloat16"):
             raise SettingsError(f"precision is {self.precision!r}. Give float32 or bfloat16.")
-        for name in ("iterations", "batch", "check_every"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}. Give at least 1.")
-        if len(self.widths) != 4:
+        _check(self, _LEAST, ["average_decay"])
+        if len(self.widths) != 4 or min(self.widths) < 1:
             raise SettingsError(f"widths are {self.widths}. Give four numbers of channels.")
 
 
@@ -142,6 +168,10 @@ class SimulatedScenes:
     """Standard deviation in pixels by which a tracked position is off."""
     workers: int = 2
     """Processes that render."""
+
+    def __post_init__(self) -> None:
+        _check(self, {"seed": 0, "scenes": 1, "frames": 1, "step": 1, "spacing": 1, "noise": 0})
+        _check_kinds(self.kinds)
 
 
 @dataclass(frozen=True)
@@ -193,14 +223,25 @@ class MotionArguments:
     """Iterations between scores on held-out scenes, each with a checkpoint."""
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch", "check_every"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}. Give at least 1.")
-        if not self.sources or min(source.share for source in self.sources) < 0 or sum(source.share for source in self.sources) <= 0:
-            raise SettingsError(f"The shares of the sources are {[source.share for source in self.sources]}. Give at least one above 0.")
+        _check(self, _LEAST, ["average_decay"])
+        _check_network(self.model)
+        shares = [source.share for source in self.sources]
+        if not (min(shares, default=0) >= 0 and sum(shares) > 0):
+            raise SettingsError(f"The shares of the sources are {shares}. Give at least one above 0.")
         for source in self.sources:
+            _check(source, {"held_out_scenes": 0})
             if not 1 <= source.fewest_tracks <= source.most_tracks:
                 raise SettingsError(f"{source.root}: {source.fewest_tracks} to {source.most_tracks} tracks. Give 1 <= fewest <= most.")
+
+
+def _check_network(model: MotionNetConfig) -> None:
+    """Refuse sizes of which no network can be made. Raises SettingsError."""
+    _check(model, {"frequencies": 0, "descriptor_length": 1, "time_hidden": 1, "track_hidden": 1}, ["dropout"])
+    for part in ("time", "track"):
+        _check(model, {f"{part}_heads": 1, f"{part}_width": 1, f"{part}_layers": 0})
+        width, heads = getattr(model, f"{part}_width"), getattr(model, f"{part}_heads")
+        if width % heads:
+            raise SettingsError(f"{part}_width is {width} and {part}_heads {heads}. Give a width that the heads can share evenly.")
 
 
 NETWORKS = {"motion": MotionArguments, "flow": FlowArguments, "fusion": FusionArguments}

@@ -37,7 +37,7 @@ def render_layout(root: Path, settings: SimulatedScenes) -> Steps[None]:
         DataError: the folder holds other scenes, or cannot be written.
         OutputError: a file cannot be written.
     """
-    kind = dataclasses.asdict(dataclasses.replace(settings, scenes=0, workers=0))
+    kind = dataclasses.asdict(settings) | {"scenes": 0, "workers": 0}  # those may change later
     claim(root, json.dumps(kind))
     missing = [index for index in range(settings.scenes) if not _scene(root, index).record.exists()]
     jobs = [(root, settings, index) for index in missing]

@@ -215,12 +215,16 @@ def test_configurations_are_checked(tmp_path):
         ("learning_rat: 1\n", "unknown keys: learning_rat"),
         ("batch: many\n", "batch is 'many'"),
         ("batch: 0\n", "batch is 0"),
+        ("seed: -1\n", "seed is -1"),
         ("precision: float8\n", "float32 or bfloat16"),
         ("augmentation: {flop: 0}\n", "unknown keys: flop"),
     ):
         path.write_text(base + line)
         with pytest.raises(SettingsError, match=message):
             read_arguments(path)
+    path.write_text(base.replace("held_out_scenes: 4", "held_out_scenes: 0"))
+    with pytest.raises(SettingsError, match="held_out_scenes is 0"):
+        read_arguments(path)
     path.write_text(base.replace("photos", "fotos"))
     with pytest.raises(SettingsError, match="fotos"):
         read_arguments(path)
