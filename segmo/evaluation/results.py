@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -118,8 +120,11 @@ def or_none(value: float) -> float | None:
 
 
 def _csv(columns: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
-    lines = [",".join(value if isinstance(value, str) else _number(value) for value in row) for row in rows]
-    return "\n".join([",".join(columns), *lines]) + "\n"
+    content = io.StringIO()
+    writer = csv.writer(content, lineterminator="\n")  # quotes names with commas
+    writer.writerow(columns)
+    writer.writerows([value if isinstance(value, str) else _number(value) for value in row] for row in rows)
+    return content.getvalue()
 
 
 def _number(value: float) -> str:

@@ -280,6 +280,14 @@ def test_tables_have_the_published_columns_and_json_has_everything(tmp_path: Pat
         load_evaluation(tmp_path / "out")
 
 
+def test_a_name_with_a_comma_stays_one_cell(tmp_path: Path) -> None:
+    write_grey(tmp_path / "gt/man, walking", moving_square())
+    write_grey(tmp_path / "pred/man, walking", moving_square())
+    write_tables(mos(tmp_path / "pred", tmp_path / "gt"), tmp_path / "out")
+    with (tmp_path / "out/table_seq.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1] == ["man, walking", "1.000000000", "1.000000000"]
+
+
 @pytest.mark.parametrize(
     ("name", "count"),
     [
