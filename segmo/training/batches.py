@@ -18,9 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segmo.errors import DataError
 from segmo.lite.flow import GAPS
 from segmo.lite.inputs import CLIP, FLOOR_PX, PLANES, SCALES, STORED_PLANES, beside_camera
 from segmo.training.arguments import Augmentation
+from segmo.training.shards import record_dtype
 
 Array = npt.NDArray[Any]
 COUNT = len(GAPS)
@@ -72,7 +74,12 @@ class Records(ABC):
     """Samples in shards on disk, which are read without loading them."""
 
     def __init__(self, paths: Sequence[Path], count: int) -> None:
-        self._shards = [np.load(path, mmap_mode="r") for path in paths]
+        """Open the shards.
+
+        Raises:
+            DataError: one is damaged, or its records are not those of this version.
+        """
+        self._shards = [self._opened(path) for path in paths]
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         self.count = min(count, int(self._ends[-1]))
 
@@ -80,6 +87,20 @@ class Records(ABC):
         """One record as it is on disk."""
         number = int(np.searchsorted(self._ends, index, side="right"))
         return self._shards[number][index - self._ends[number]]
+
+    def _opened(self, path: Path) -> Array:
+        try:
+            shard: Array = np.load(path, mmap_mode="r")
+            if shard.dtype != self.layout(shard.dtype["moving"].shape):
+                raise ValueError("another version of segmo wrote it")
+        except Exception as error:  # a damaged file makes numpy raise almost anything
+            raise DataError(f"The scenes in {path} cannot be used: {error}. Remove it, and train again: it is rendered anew.") from error
+        return shard
+
+    @staticmethod
+    @abstractmethod
+    def layout(hw: tuple[int, ...]) -> np.dtype[Any]:
+        """Layout of a record whose maps are of size `hw`."""
 
     @abstractmethod
     def batch(self, numbers: Sequence[int]) -> Batch:
@@ -93,6 +114,11 @@ class Records(ABC):
 
 class Scenes(Records):
     """Samples of the first network."""
+
+    @staticmethod
+    def layout(hw: tuple[int, ...]) -> np.dtype[Any]:
+        """See `Records`."""
+        return record_dtype((2 * hw[0], 2 * hw[1]))
 
     def sample(self, index: int) -> Sample:
         """A copy of one sample."""

@@ -88,6 +88,11 @@ class Samples(Records):
     def __init__(self, paths: Sequence[Path], clips: int) -> None:
         super().__init__(paths, SAMPLES * clips)
 
+    @staticmethod
+    def layout(hw: tuple[int, ...]) -> np.dtype[Any]:
+        """See `Records`."""
+        return record_dtype((hw[0], hw[1]))
+
     def batch(self, numbers: Sequence[int]) -> Batch:
         """A copy of some samples."""
         records = [self.record(number) for number in numbers]

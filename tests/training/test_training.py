@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import numpy.lib.recfunctions
 import pytest
 import torch
 
@@ -97,6 +99,25 @@ def test_resuming_needs_a_checkpoint_of_the_same_recipe(folder, tmp_path):
 def test_scenes_of_two_recipes_never_mix(folder):
     with pytest.raises(DataError, match="another recipe"):
         finish(shards.render_shards(folder / "train", 3, 12, KINDS, 0))
+
+
+@pytest.mark.parametrize("spoil", ["emptied", "cut off", "of another version"])
+def test_a_shard_that_cannot_be_used_is_named_and_made_again(folder, tmp_path, spoil, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_SCENES", 6)
+    shutil.copytree(folder / "train", tmp_path / "train")
+    path = tmp_path / "train" / "shard_00001.npy"
+    whole = path.read_bytes()
+    if spoil == "of another version":
+        records = np.load(path)
+        names = [name for name in records.dtype.names if name != "median"]
+        np.save(path, np.lib.recfunctions.repack_fields(records[names]))
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if spoil == "cut off" else b"")
+    with pytest.raises(DataError, match=r"shard_00001\.npy cannot be used: .* Remove it"):
+        scenes(tmp_path)
+    path.unlink()
+    finish(shards.render_shards(tmp_path / "train", 1, 12, KINDS, 0))
+    assert scenes(tmp_path).count == 12 and path.read_bytes() == whole
 
 
 def test_a_sample_is_the_same_whenever_it_is_made(folder):
