@@ -140,6 +140,7 @@ def place_correcting(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         placed["correct_mode"] = gr.Radio(modes, value="+", label="A click says", elem_id="correct-mode")
         frame = {"value": 0, "maximum": 1, **given["correct_frame"]}
         placed["correct_frame"] = gr.Slider(minimum=0, step=1, label="Frame", buttons=[], elem_id="correct-frame", **frame)
+        placed["correct_frame"].preprocess = int  # gradio refuses what is not in its own range, as frames of pages older than it
         placed["correct_picture"] = gr.Image(
             interactive=False, show_label=False, buttons=[], elem_id="correct-picture", alt_text="A frame of the result, to click on"
         )

@@ -78,7 +78,7 @@ def _build_result(start: Updates) -> Components:
         update = start.get(name)
         return {key: value for key, value in update.items() if key != "__type__"} if isinstance(update, dict) else {"value": update}
 
-    parts: Components = {"progress": gr.State(start.get("progress")), "shown": gr.State(start.get("shown", "")), "allowed": gr.State(False)}
+    parts: Components = {"progress": gr.State(start.get("progress")), "allowed": gr.State(False)}
     parts["message"] = gr.HTML(**given("message"), elem_id="message")
     parts["steps"] = gr.HTML(**given("steps"), elem_id="steps")
     with gr.Row(elem_id="share-row"):
@@ -95,6 +95,9 @@ def _build_result(start: Updates) -> Components:
                         "Apply the list to video and files", visible=bool(start.get("shown")), size="sm", elem_id="apply-objects"
                     )
                     parts["listed"] = gr.Textbox(visible=False)
+                    # The page itself remembers what it shows: a state of the server is forgotten when that starts again or an hour after a
+                    # computer went to sleep, and the page would change another result than the one on it. Hidden, but there: it has events.
+                    parts["shown"] = gr.Textbox(start.get("shown", ""), visible="hidden")
                     parts |= place_correcting({name: given(name) for name in ("correct", "correct_frame")})
     return parts
 

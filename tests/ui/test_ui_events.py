@@ -25,6 +25,8 @@ rows = [
         "limit": event.concurrency_limit,
         "ends": list(event.cancels),
         "targets": [trigger for _, trigger in event.targets],
+        "takes": [block.get_block_name() for block in event.inputs],
+        "frames": [block.preprocess(500) for block in event.inputs if block.elem_id == "correct-frame"],
     }
     for event in events
 ]
@@ -69,3 +71,14 @@ def test_a_new_result_ends_packing_for_the_one_before(events: list[dict[str, Any
     packing = ids(named(events, "on_choice", "on_missing"))
     (ending,) = [event for event in events if set(event["ends"]) == packing]
     assert ending["targets"] == ["change"], "of what is shown: a press that is refused leaves the page as it was"
+
+
+def test_the_page_itself_knows_which_result_it_shows(events: list[dict[str, Any]]) -> None:
+    """A session's state is gone when the server starts again: all pages that are open would mean the first example."""
+    handlers = ["on_use", "on_apply", "on_result", "on_choice", "on_missing"]
+    handlers += ["on_show", "on_click", "on_aim", "on_add", "on_undo", "on_clear"]
+    bound = named(events, *handlers)
+    assert len(bound) == len(handlers) + 3
+    for event in bound:
+        assert "state" not in event["takes"], event["name"]
+        assert event["frames"] in ([], [500]), "the range is that of the page's own result"
