@@ -13,17 +13,24 @@ from segmo.ui import cost
 from segmo.ui.limits import Limits
 
 
+def check_kept(clip: Path) -> None:
+    """Raise InputError where an upload is gone: it was kept for its time, or until the server started again, and the page is older."""
+    if not clip.exists():
+        raise InputError(f"{clip.name} is no longer kept here. Take it away and drop it again.")
+
+
 def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
     """Look at size, kind, length, number of frames and, on ZeroGPU, the time of a stage; opens the file and decodes nothing.
 
     Raises:
-        InputError: it is no video, or more than the limits allow.
+        InputError: it is gone, no video, or more than the limits allow.
         SettingsError: the settings leave too few frames, or a stage would take longer than a lent GPU may be kept.
     """
     from segmo.stages.frames import plan
     from segmo.ui.remaining import beyond_loan
     from segmo.video import probe
 
+    check_kept(clip)
     megabytes = clip.stat().st_size / 1e6 if clip.is_file() else 0.0
     if megabytes > limits.upload_mb:
         raise InputError(f"The clip has {megabytes:.0f} MB, and {limits.upload_mb} MB are allowed. Cut or compress it.")

@@ -14,6 +14,7 @@ from segmo.ui import text
 
 CLICKS = "clicks"
 """API name of the corrections: one text of FRAME,X,Y,+ and FRAME,X,Y,-, with spaces between them."""
+MOST_CLICKS = 300
 ADDRESS = "ADDRESS_OF_THIS_PAGE"
 """In the snippet for programs, what the page replaces by its own address."""
 AUTO = "auto"
@@ -60,9 +61,12 @@ def parse_clicks(clicks: str | None) -> tuple[Correction, ...]:
     """The corrections in a text as `CLICKS` has it.
 
     Raises:
-        SettingsError: one cannot be read.
+        SettingsError: one cannot be read, or there are more than anybody clicks; each costs time, in which others wait.
     """
-    return tuple(map(Correction.parse, (clicks or "").split()))
+    words = (clicks or "").split()
+    if len(words) > MOST_CLICKS:
+        raise SettingsError(f"There are {len(words)} corrections, and {MOST_CLICKS} are allowed. Take some away.")
+    return tuple(map(Correction.parse, words))
 
 
 def _parsed(option: Option, value: Any) -> Any:

@@ -321,7 +321,7 @@ def stages_of(
     )
 
 
-def evaluate_threshold(result: str, threshold: float) -> dict[str, Any]:
+def evaluate_threshold(result: str | None, threshold: float | None) -> dict[str, Any]:
     """The API: how many tracks of a finished result move at a threshold.
 
     Raises:
@@ -331,7 +331,7 @@ def evaluate_threshold(result: str, threshold: float) -> dict[str, Any]:
     motion = parts.load(directory)["motion"] if directory else None
     if directory is None or not isinstance(motion, parts.MotionPart) or not motion.points:
         raise gr.Error(f"{text.GONE_TITLE} {text.GONE}", print_exception=False)
-    if not 0 <= threshold <= 1:
+    if threshold is None or not 0 <= threshold <= 1:
         raise gr.Error(f"The threshold is {threshold}. Give a number from 0 to 1.", print_exception=False)
     probability = json.loads((directory / motion.points).read_text(encoding="utf-8"))["probability"]
     moving = sum(value > threshold for value in probability)

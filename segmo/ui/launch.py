@@ -19,8 +19,11 @@ from segmo.ui import theme
 from segmo.ui.examples import DIRECTORY, find_examples
 from segmo.ui.layout import build_app
 from segmo.ui.limits import limits_from
-from segmo.ui.results import results_directory
+from segmo.ui.results import results_directory, uploads_directory
 from segmo.zoo.store import default_preset
+
+SESSIONS = 2000
+"""Pages that gradio remembers, the latest: it keeps half a megabyte for each, however long ago that was closed."""
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"segmo: {error}")
     except OSError as error:
         sys.exit(f"segmo: {results_directory()} cannot be written ({error.strerror}). Set SEGMO_CACHE to a folder that can.")
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(results_directory().with_name("uploads")))
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(uploads_directory()))
     gr.set_static_paths([DIRECTORY, results_directory()])  # served in place, not copied
     preset, reason = (options.preset, "") if options.preset else default_preset()
     app = build_app(preset, find_examples(), limits, reason)
@@ -67,6 +70,7 @@ def launch_options(upload_mb: int) -> dict[str, Any]:
         "head": f"<script>{theme.SCRIPT.read_text(encoding='utf-8')}</script>",
         "allowed_paths": [str(results_directory())],
         "max_file_size": f"{upload_mb}mb",
+        "state_session_capacity": SESSIONS,
         "show_error": True,
         "ssr_mode": False,
         "run_history": False,

@@ -13,7 +13,7 @@ from segmo.stages.frames import plan
 from segmo.stages.tracks import query_frames
 from segmo.types import UInt8
 from segmo.ui import cost, gpu
-from segmo.ui.checks import check_clip
+from segmo.ui.checks import check_clip, check_kept
 from segmo.ui.limits import limits_from
 from segmo.ui.remaining import stages_to_compute
 from segmo.video import open_source
@@ -41,8 +41,9 @@ def preview(clip: Path, settings: Settings) -> Preview:
     """Look at a clip.
 
     Raises:
-        VideoError: it is not a video.
+        InputError: it is gone, or not a video.
     """
+    check_kept(clip)
     source = open_source(clip)
     info, planned = source.info, plan(source.info, settings.frames)
     frame = next(source.read([0]))[1]

@@ -29,6 +29,11 @@ def sources_directory() -> Path:
     return results_directory().with_name("sources")
 
 
+def uploads_directory() -> Path:
+    """Where gradio keeps what visitors send, unless GRADIO_TEMP_DIR names another place."""
+    return results_directory().with_name("uploads")
+
+
 def keep_source(directory: Path, clip: Path) -> None:
     """Keep the clip of a run for as long as its folder."""
     kept = sources_directory() / (directory.name + clip.suffix.lower())
@@ -73,10 +78,10 @@ def new_result() -> Path:
     return directory
 
 
-def find_result(name: str) -> Path | None:
-    """The folder of a finished run that is still kept; None for any other text."""
-    directory = results_directory() / name
-    if not _NAME.fullmatch(name) or not (directory / VIEW_FILE).is_file():
+def find_result(name: str | None) -> Path | None:
+    """The folder of a finished run that is still kept; None for any other text, or none."""
+    directory = results_directory() / (name or "")
+    if not name or not _NAME.fullmatch(name) or not (directory / VIEW_FILE).is_file():
         return None
     return directory if kept_until(directory) > datetime.now(timezone.utc) else None
 
@@ -87,7 +92,7 @@ def kept_until(directory: Path) -> datetime:
 
 
 def sweep(keep_hours: float) -> int:
-    """Delete the folders of runs older than `keep_hours`, and return how many."""
+    """Delete the folders of runs, and the uploads, that are older than `keep_hours`; returns how many folders of runs."""
     oldest = time.time() - keep_hours * 3600
     removed = 0
     for directory in results_directory().glob("*"):
@@ -100,4 +105,16 @@ def sweep(keep_hours: float) -> int:
     for source in sources_directory().glob("*"):
         if not (results_directory() / source.stem).is_dir():
             source.unlink(missing_ok=True)
+    _sweep_uploads(oldest)
     return removed
+
+
+def _sweep_uploads(oldest: float) -> None:
+    """Delete what gradio forgets: uploads that broke off or outlived a killed server, and a folder and an empty file for every other."""
+    for path in [*uploads_directory().glob("*/*"), *uploads_directory().glob("*")]:
+        try:
+            status = path.lstat()
+            if max(status.st_mtime, status.st_ctime) < oldest:
+                path.rmdir() if path.is_dir() else path.unlink()
+        except OSError:  # a folder with something in it, or another process sweeps too
+            continue

@@ -258,6 +258,10 @@ def test_the_api_answers_every_stage_and_then_any_threshold(make_pipeline: Calla
     assert counts == [39, 20, 0], "forty probabilities evenly from 0 to 1"
     with pytest.raises(gr.Error, match="from 0 to 1"):
         handlers.evaluate_threshold(summary["result"], 7)
+    with pytest.raises(gr.Error, match="Give a number"):
+        handlers.evaluate_threshold(summary["result"], None)
+    with pytest.raises(gr.Error, match="not here"):
+        handlers.evaluate_threshold(None, 0.5)
     with pytest.raises(gr.Error, match="not here"):
         handlers.evaluate_threshold("../results", 0.5)
 

@@ -40,8 +40,8 @@ def test_a_link_opens_the_result_with_its_settings(finished: dict[str, Any]) -> 
     assert f'data-result="{finished["shown"]}"' in finished["share"] and "Kept until" in finished["share"]
 
 
-@pytest.mark.parametrize("name", ["", "..", "../results", "0" * 32, "%2e%2e", "two_crossing", "A" * 32])
-def test_ids_that_were_never_given_out_open_nothing(finished: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize("name", [None, "", "..", "../results", "0" * 32, "%2e%2e", "two_crossing", "A" * 32])
+def test_ids_that_were_never_given_out_open_nothing(finished: dict[str, Any], name: Any) -> None:
     opened = handlers.open_link(name, {})
     assert set(opened) == {"message"} and text.GONE_TITLE in opened["message"]
     assert set(handlers.take_settings(name, {})) == {"message"}
@@ -54,6 +54,37 @@ def test_a_link_works_as_long_as_the_page_says(finished: dict[str, Any]) -> None
     old = time.time() - Limits().keep_hours * 3600 - 5
     os.utime(directory, (old, old))
     assert results.find_result(finished["shown"]) is None
+
+
+def test_uploads_go_with_the_results_of_their_time(finished: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio deletes those only that arrived whole, and that while it runs."""
+    uploads = results.uploads_directory()
+    (uploads / "abc").mkdir(parents=True)
+    (uploads / "abc" / "whole.mp4").write_bytes(b"1")
+    (uploads / "tmp123").write_bytes(b"broken off")
+    results.sweep(1)
+    assert len(list(uploads.rglob("*"))) == 3
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600 + 5)
+    (directory := uploads / "new").mkdir()
+    os.utime(directory, (now + 3600, now + 3600))
+    results.sweep(1)
+    results.sweep(1)  # a folder is as old as what was last taken out of it
+    assert {path.name for path in uploads.rglob("*")} <= {"abc", "new"} and directory.is_dir()
+
+
+def test_a_clip_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
+    clip = tmp_path / "holiday.mp4"
+    for page in (handlers.stand_in_line(clip, VALUES, Limits()), handlers.drop(str(clip), VALUES), handlers.describe(clip, VALUES)):
+        words = page.get("message") or page["clip_note"]
+        assert "holiday.mp4 is no longer kept here" in words and "drop it again" in words and str(tmp_path) not in words
+
+
+def test_nobody_clicks_without_end() -> None:
+    clicks = " ".join(["0,0.5,0.5,+"] * 300)
+    assert len(settings_from({"clicks": clicks}).masks.corrections) == 300
+    with pytest.raises(SettingsError, match="301 corrections, and 300 are allowed"):
+        settings_from({"clicks": clicks + " 0,0.5,0.5,-"})
 
 
 def test_run_json_brings_the_settings_back(finished: dict[str, Any], tmp_path: Path) -> None:
