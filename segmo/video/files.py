@@ -17,7 +17,7 @@ from segmo.errors import VideoError
 from segmo.geometry import resize_image
 from segmo.types import UInt8
 from segmo.video.packets import Clock, read_packets, scan_packets
-from segmo.video.source import VideoInfo, over_black, reading, turned
+from segmo.video.source import VideoInfo, check_size, over_black, reading, turned
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ class VideoFile:
             stream = max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
             if stream.codec_context is None:
                 raise VideoError(f"{self._path.name} uses a codec that ffmpeg does not know. Convert it to MP4 (H.264).")
+            check_size(self._path.name, stream.height or 0, stream.width or 0)
             stream.thread_type = "AUTO"
             yield container, stream
 
@@ -145,6 +146,8 @@ class VideoFile:
 
     def _displayed(self, frame: Any) -> UInt8:
         """A decoded frame as (H, W, 3) RGB, with square pixels and turned upright."""
+        stretch = max(self._aspect, 1 / self._aspect)
+        check_size(self._path.name, frame.height, round(frame.width * stretch))  # the size may change in mid-stream
         with reading(self._path):
             if any(component.is_alpha for component in frame.format.components):
                 image = over_black(frame.to_ndarray(format="rgba"))

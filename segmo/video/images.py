@@ -15,7 +15,7 @@ from PIL import Image, TiffImagePlugin
 from segmo.errors import VideoError
 from segmo.parallel import parallel_map
 from segmo.types import UInt8
-from segmo.video.source import VideoInfo, over_black, reading, turned
+from segmo.video.source import VideoInfo, check_size, over_black, reading, turned
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 FOLDER_FPS = 24.0
@@ -132,6 +132,7 @@ class AnimatedImage:
     def __init__(self, path: Path) -> None:
         self._path = path
         with reading(path), Image.open(path) as image:
+            check_size(path.name, *image.size[::-1])
             count, alpha = getattr(image, "n_frames", 1), "A" in image.mode
             durations = []
             for index in range(count):

@@ -16,6 +16,9 @@ from PIL import Image
 from segmo.errors import VideoError
 from segmo.types import UInt8
 
+MAX_PIXELS = 100_000_000
+"""Most that a picture may have: three times 8K. A file of a few megabytes may promise so many that decoding one fills the memory."""
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -81,6 +84,13 @@ def reading(path: Path, remedy: str = "Copy or download it again, or convert it 
     except (av.error.FFmpegError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or error
         raise VideoError(f"{path.name} cannot be decoded ({reason}). {remedy}") from error
+
+
+def check_size(name: str, height: int, width: int) -> None:
+    """Raise VideoError where pictures of a size are too large to decode."""
+    if height * width > MAX_PIXELS:
+        most = f"{MAX_PIXELS / 1e6:g} megapixels are the most"
+        raise VideoError(f"{name} has pictures of {width}x{height}, and {most}. Shrink it to 8K or less first.")
 
 
 def over_black(rgba: UInt8) -> UInt8:

@@ -289,6 +289,21 @@ def test_files_that_are_no_video(tmp_path, name, data, said):
         open_source(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["huge.mp4", "huge.mkv", "huge.gif", "huge.webp"])
+def test_pictures_too_large_for_memory_are_not_decoded(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    if path.suffix == ".mp4" or path.suffix == ".mkv":
+        make_clip(path, count=2)
+    else:
+        Image.fromarray(quadrants(0)).save(path, save_all=True, append_images=[Image.fromarray(quadrants(1))])
+    monkeypatch.setattr("segmo.video.source.MAX_PIXELS", 96 * 64)
+    assert probe(path).hw == (64, 96)
+    monkeypatch.setattr("segmo.video.source.MAX_PIXELS", 96 * 64 - 1)
+    monkeypatch.setattr("segmo.video.files.VideoFile._decode", None)
+    with pytest.raises(VideoError, match=r"huge.* of 96x64, and .* megapixels are the most.*Shrink it"):
+        open_source(path)
+
+
 def test_a_file_whose_index_is_missing(tmp_path):
     whole = make_clip(tmp_path / "whole.mp4")
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:-900])
