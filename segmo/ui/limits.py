@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, fields
 
 from segmo.errors import SettingsError
 
+HIGHEST = 1_000_000
+"""Of every limit; dates so many hours ahead can still be told."""
+
 
 def _limit(default: int, variable: str) -> int:
     return field(default=default, metadata={"variable": variable})
@@ -35,7 +38,7 @@ def limits_from(environment: Mapping[str, str] = os.environ) -> Limits:
     """The limits set in the environment.
 
     Raises:
-        SettingsError: a variable is not a whole number of at least 1.
+        SettingsError: a variable is not a whole number from 1 to a million.
     """
     values = {}
     for spec in fields(Limits):
@@ -43,7 +46,7 @@ def limits_from(environment: Mapping[str, str] = os.environ) -> Limits:
         text = environment.get(variable, "").strip()
         if not text:
             continue
-        if not text.isdecimal() or int(text) < 1:
-            raise SettingsError(f"The environment variable {variable} is {text!r}. Set it to a whole number of at least 1.")
+        if not text.isdecimal() or not 1 <= int(text[:8]) <= HIGHEST:
+            raise SettingsError(f"The environment variable {variable} is {text[:40]!r}. Set it to a whole number from 1 to {HIGHEST}.")
         values[spec.name] = int(text)
     return Limits(**values)

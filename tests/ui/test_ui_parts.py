@@ -110,6 +110,9 @@ def test_limits_come_from_the_environment() -> None:
     assert limits_from({"SEGMO_UPLOAD_MB": "2000", "SEGMO_QUEUE": ""}).upload_mb == 2000
     with pytest.raises(SettingsError, match="SEGMO_KEEP_HOURS is 'soon'"):
         limits_from({"SEGMO_KEEP_HOURS": "soon"})
+    for far in ("99999999", "9" * 5000):  # dates so far ahead cannot be told, and the end of every run would fail
+        with pytest.raises(SettingsError, match="from 1 to 1000000"):
+            limits_from({"SEGMO_KEEP_HOURS": far})
 
 
 def test_old_results_are_swept_and_young_ones_kept() -> None:
