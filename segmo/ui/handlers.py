@@ -62,7 +62,7 @@ def inspect(clip: str | None, values: Mapping[str, Any]) -> Updates:
     return {
         **nothing,
         "poster": gr.update(value=seen.picture, visible=True),
-        "to_play": clip,
+        "to_play": clip if seen.plays else None,
         "clip_note": panels.forecast(seen.facts, seen.use, seen.cost, seen.warnings),
     }
 

@@ -35,6 +35,8 @@ class Preview:
     """Empty where it cannot run."""
     warnings: Sequence[str]
     """Why it cannot run like this."""
+    plays: bool
+    """Whether it is short enough to be made to play: nothing ends that once it has begun, and it would keep others waiting."""
 
 
 def preview(clip: Path, settings: Settings) -> Preview:
@@ -53,9 +55,9 @@ def preview(clip: Path, settings: Settings) -> Preview:
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
         f"tracks will start on {queries}",
     ]
-    words = refused = ""
+    words, refused, limits = "", "", limits_from()
     try:
-        check_clip(clip, settings, limits_from())
+        check_clip(clip, settings, limits)
         expected = cost.estimate(cost.work_of(planned, settings))
         words = cost.in_words(expected, stages_to_compute(clip, settings), gpu.stages_on_gpu(settings))
     except SegmoError as error:
@@ -66,4 +68,5 @@ def preview(clip: Path, settings: Settings) -> Preview:
         use,
         words,
         [refused] if refused else [],
+        info.duration_s <= limits.clip_seconds,
     )

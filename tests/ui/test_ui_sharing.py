@@ -80,6 +80,15 @@ def test_a_clip_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
         assert "holiday.mp4 is no longer kept here" in words and "drop it again" in words and str(tmp_path) not in words
 
 
+def test_a_film_does_not_play_before_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making it play would take minutes, whether somebody still looks or not."""
+    write_mp4(film := tmp_path / "film.mp4", [np.zeros((32, 32, 3), np.uint8)] * 20, 10)
+    assert handlers.drop(str(film), VALUES)["to_play"] == str(film)
+    monkeypatch.setenv("SEGMO_CLIP_SECONDS", "1")
+    page = handlers.drop(str(film), {**VALUES, "length_s": 0.5})
+    assert page["to_play"] is None and page["poster"]["visible"] and "to compute" in page["clip_note"]
+
+
 def test_nobody_clicks_without_end() -> None:
     clicks = " ".join(["0,0.5,0.5,+"] * 300)
     assert len(settings_from({"clicks": clicks}).masks.corrections) == 300
