@@ -42,6 +42,7 @@ _POLL_S = 0.1
 _TIMEOUT_S = 30.0
 _PROBE_S = 3.0
 _TRIES = 5  # of a connection that breaks; each goes on where the last one stopped
+_BUSY = (429, 500, 502, 503, 504)  # what a server answers that may have more time in a moment
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,10 @@ def _problem(weights: Weights, file: WeightsFile, thorough: bool = False) -> str
     digest = record.sha256 if record and untouched and not thorough else _digest(path)
     expected = _expected(file) or (record.sha256 if record else digest)
     if digest != expected:
-        return f"{path} has SHA-256 {digest}, not {expected}"
+        # what was put there by hand may have been replaced by hand, as when the first copy was not whole
+        by_hand = not _expected(file) and record is not None and not record.source and _record_path(path).exists()
+        kept = f"; if you replaced it on purpose, delete {_record_path(path)} too" if by_hand else ""
+        return f"{path} has SHA-256 {digest}, not {expected}{kept}"
     if not file.sha256 and not _own_folder() and record and record.source not in ("", _source(weights, file)):
         return f"{path} was fetched from {record.source}"
     if not untouched:
@@ -187,7 +191,7 @@ def _problem(weights: Weights, file: WeightsFile, thorough: bool = False) -> str
 
 def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]:
     """Fetch one file, or wait for the process that is fetching it."""
-    path, source = place(weights, file), _source(weights, file)
+    path, source, problem = place(weights, file), _source(weights, file), ""
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +199,8 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
         try:
             while not _acquired(lock):
                 yield 0.0
-            if not _problem(weights, file):
+            problem = _problem(weights, file)
+            if not problem:
                 return
             lacking = file.size_bytes - _brought(partial)
             if shutil.disk_usage(path.parent).free < lacking:
@@ -212,7 +217,8 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
             lock.release()
     except Exception as error:  # every library on the way has exceptions of its own
         reason = " ".join(f"{error}".split())[:300] or type(error).__name__
-        what = f"{file.name} of the {spec.role} model {spec.name} cannot be fetched from {source}: {reason}"
+        found = "" if problem in ("", "missing") else f". It would replace what is in place: {problem}"
+        what = f"{file.name} of the {spec.role} model {spec.name} cannot be fetched from {source}: {reason}{found}"
         by_hand = f"or get it from {weights.address(file)} on another machine and put it at {path}"
         raise WeightsError(f"{what}. With a network, run `python -m segmo weights fetch {fetch_name(spec)}`; {by_hand}.") from error
 
@@ -266,9 +272,13 @@ def _stream(url: str, partial: Path, *, resume: bool) -> Steps[None]:
                 return
             raise ConnectionError(f"the connection ended after {partial.stat().st_size} of {total} bytes")
         except urllib.error.HTTPError as error:
-            if error.code != 416 or not before:
+            failures += error.code in _BUSY
+            if error.code == 416 and before:
+                partial.unlink()  # longer than what is published now
+            elif error.code not in _BUSY or failures >= _TRIES:
                 raise
-            partial.unlink()  # longer than what is published now
+            else:
+                time.sleep(0.1 * 2**failures)
         except (OSError, http.client.HTTPException):
             failures = 0 if partial.exists() and partial.stat().st_size > before else failures + 1
             if failures >= _TRIES or (not before and not partial.exists()):
@@ -283,7 +293,7 @@ def _stream_once(url: str, partial: Path, before: int) -> Steps[int]:
         done = before if answer.status == 206 else 0
         total = done + int(answer.headers.get("Content-Length") or 0)
         with partial.open("ab" if done else "wb") as file:
-            while block := answer.read(_CHUNK):
+            while block := answer.read1(_CHUNK):  # what has come so far: of a connection that breaks, nothing is lost
                 file.write(block)
                 done += len(block)
                 yield done / max(total, done, 1)

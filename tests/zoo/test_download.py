@@ -5,7 +5,10 @@ import hashlib
 import json
 import logging
 import shutil
+import socket
+import struct
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +38,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.asked, self.breaks, self.ranges = files, list[tuple[str, str, str]](), 0, True
+        self.refusals: list[int] = []
+        self.reset_after = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -50,6 +55,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, body: bool) -> None:
         wanted = self.headers.get("Range", "") if self.server.ranges else ""
         self.server.asked.append((self.command, self.path, self.headers.get("Range", "")))
+        if self.server.refusals:
+            self.send_error(self.server.refusals.pop(0))
+            return
         content = self.server.files.get(self.path)
         if content is None:
             self.send_error(404)
@@ -68,6 +76,12 @@ class Handler(BaseHTTPRequestHandler):
             if self.server.breaks:
                 self.server.breaks -= 1
                 rest = rest[: len(rest) // 2]
+            if self.server.reset_after and len(rest) > self.server.reset_after:
+                self.wfile.write(rest[: self.server.reset_after])
+                time.sleep(0.2)  # until the other side has read it
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                return
             with contextlib.suppress(OSError):  # the other side may stop listening
                 self.wfile.write(rest)
 
@@ -150,6 +164,28 @@ def test_a_broken_connection_goes_on_where_it_stopped(serve):
     assert path.read_bytes() == CONTENT
     half, three_quarters = len(CONTENT) // 2, len(CONTENT) - len(CONTENT) // 4
     assert [ask[2] for ask in server.asked] == ["", f"bytes={half}-", f"bytes={three_quarters}-"]
+
+
+def test_a_connection_that_is_reset_loses_nothing_that_came(serve):
+    server = serve({"/tracker.pt": CONTENT})
+    server.reset_after = 600_000  # less than is read at once
+    assert finish(download.fetch(tracker(server.url))).read_bytes() == CONTENT
+    assert [first for _, _, first in server.asked] == ["", *(f"bytes={600_000 * k}-" for k in range(1, 6))]
+
+
+@pytest.mark.parametrize("refusals", [[503], [429, 503, 502, 500]])
+def test_a_server_that_is_busy_is_asked_again(serve, refusals):
+    server = serve({"/tracker.pt": CONTENT})
+    server.refusals = list(refusals)
+    assert finish(download.fetch(tracker(server.url))).read_bytes() == CONTENT and len(server.asked) == len(refusals) + 1
+
+
+def test_a_server_that_stays_busy_is_given_up(serve):
+    server = serve({"/tracker.pt": CONTENT})
+    server.refusals = [503] * 9
+    with pytest.raises(WeightsError, match=r"503.*weights fetch tracks/mine"):
+        finish(download.fetch(tracker(server.url)))
+    assert len(server.asked) == 5
 
 
 def test_a_stopped_download_goes_on_in_the_next_call(serve, weights_folder):
@@ -268,6 +304,22 @@ def test_files_can_be_put_into_place_by_hand(weights_folder):
     own_hub(weights_folder)
     assert states(of_the_hub()) == "ready" and states(tracker("https://elsewhere.example")) == "ready"
     assert "SHA-256" in states(tracker("https://elsewhere.example", "0" * 64))
+
+
+def test_a_whole_copy_in_place_of_a_half_one_is_told_what_hinders_it(serve, weights_folder, monkeypatch):
+    """As where there is no network: the file was looked at while it was being copied, and nobody published its checksum."""
+    server = serve({})
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    spec = of_the_hub("")
+    model = own_hub(weights_folder, CONTENT[: len(CONTENT) // 2]) / "someone/depth/model.safetensors"
+    assert states(spec) == "ready"
+    model.write_bytes(CONTENT)
+    record = model.with_name(".model.safetensors.record")
+    assert states(spec).endswith(f"if you replaced it on purpose, delete {record} too")
+    with pytest.raises(WeightsError, match=r"It would replace what is in place: .*, delete .*\.record too\. With a network"):
+        finish(download.fetch(spec))
+    record.unlink()
+    assert states(spec) == "ready" and finish(download.fetch(spec)) == model.parent
 
 
 @pytest.fixture
