@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,6 +72,8 @@ def _unfit(path: Path, what: str, error: Exception) -> WeightsError:
 def load_published(kind: Any, folder: Path, what: str) -> Any:
     """A transformers model from a folder as the hub publishes it (config.json and safetensors), on the processor and ready to judge.
 
+    Its weights are float32, whatever the folder stores: what a network computes in is up to its caller.
+
     Args:
         kind: a `PreTrainedModel`.
         folder: on this machine; nothing is fetched.
@@ -82,10 +85,21 @@ def load_published(kind: Any, folder: Path, what: str) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]  # loading is short, and the command line has bars of its own
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_report)
+    how: Any = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        model, report = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
+        model, report = kind.from_pretrained(folder, dtype=torch.float32, ignore_mismatched_sizes=True, **how)
     except Exception as error:  # transformers raises almost anything for a damaged folder
         raise WeightsError(f"{folder} holds no weights of {what} ({' '.join(str(error).split())[:300]}). Fetch it again.") from error
     if lacking := sorted(report["missing_keys"]):
         raise WeightsError(f"{folder} lacks {len(lacking)} weights of {what}, such as {lacking[0]}. Fetch it again.")
+    if unlike := sorted(report["mismatched_keys"]):
+        name, seen, wanted = unlike[0]
+        sizes = f"{len(unlike)} weights are of another size, such as {name} with {tuple(seen)} instead of {tuple(wanted)}"
+        raise WeightsError(f"{folder} holds no weights of {what} as its config.json describes it: {sizes}. Fetch it again.")
     return model.eval().requires_grad_(False)
+
+
+def _is_no_report(record: logging.LogRecord) -> bool:
+    """False for transformers' table of all weights that do not fit: the error tells how many, and one."""
+    return "LOAD REPORT" not in record.getMessage()

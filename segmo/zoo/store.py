@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from segmo.device import PRECISIONS, Device, has_cuda, may_have_cuda, pick_device, used_cuda
-from segmo.errors import SettingsError
+from segmo.errors import SettingsError, WeightsError
 from segmo.types import Steps, finish
 from segmo.zoo import download
-from segmo.zoo.presets import LITE, PAPER, specs_of
+from segmo.zoo.presets import LITE, PAPER, fetch_name, specs_of
 from segmo.zoo.registry import ModelSpec, find
 from segmo.zoo.trained import TrainedWeights
 
@@ -124,7 +124,13 @@ class ModelStore:
         path = trained.unchanged_path() if trained else finish(download.fetch(spec))
         device = self._own_device()
         self._make_room(spec, device)
-        model = adapter.load(path, device.name)
+        try:
+            model = adapter.load(path, device.name)
+        except WeightsError as error:
+            if trained:
+                raise
+            renew = f"delete {path}, then run `python -m segmo weights fetch {fetch_name(spec)}`"
+            raise WeightsError(f"{error} What is in place counts as fetched: {renew}.") from error
         model.identity = self.identity(spec.role, spec.name)
         return model
 

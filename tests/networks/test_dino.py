@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+
 import pytest
 import torch
+from paper_models import tiny_dino
 from safetensors.torch import load_file, save_file
 from transformers import Dinov2Config, Dinov2Model
 
@@ -55,6 +59,30 @@ def test_a_published_folder_loads_and_others_are_refused(model, tmp_path):
     (tmp_path / "good" / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="good"):
         load_dino(tmp_path / "good")
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_computed_with_in_float32(stored, tmp_path):
+    model = tiny_dino(64).to(stored)
+    model.save_pretrained(tmp_path)
+    loaded = load_dino(tmp_path)
+    images = prepare_images(torch.zeros(1, 28, 28, 3, dtype=torch.uint8))
+    with torch.inference_mode():
+        assert torch.equal(loaded(images), DinoKeys(model.float())(images))
+
+
+def test_weights_of_another_size_than_the_configuration_says_are_told_in_one_sentence(tmp_path, caplog):
+    tiny_dino(64).save_pretrained(tmp_path / "small")
+    tiny_dino(128).save_pretrained(tmp_path / "large")
+    shutil.copy(tmp_path / "small/model.safetensors", tmp_path / "large")
+    told = r"its config\.json describes it: 43 weights .* embeddings\.cls_token with \(1, 1, 64\) instead of \(1, 1, 128\)\."
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    try:
+        with pytest.raises(WeightsError, match=told):
+            load_dino(tmp_path / "large")
+    finally:
+        logging.getLogger("transformers").removeHandler(caplog.handler)
+    assert "REPORT" not in caplog.text
 
 
 def test_the_names_of_the_published_checkpoint_are_understood(model, tmp_path):

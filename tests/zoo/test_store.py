@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -179,3 +179,21 @@ def test_files_that_changed_since_are_fetched_again(big, tmp_path):
     store.get("depth", "big")
     restored = (tmp_path / "weights/someone/depth/model.pt").read_bytes()
     assert hashlib.sha256(restored).digest() == hashlib.sha256(b"weights of depth").digest()
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_weights_that_do_not_load_are_to_be_deleted_unless_they_are_the_user_s_own(big, tmp_path, monkeypatch, trained):
+    """Files whose checksum nobody published count as fetched, whatever they hold: fetching alone would leave them."""
+
+    def refuse(path: Path, device: str) -> None:
+        raise WeightsError(f"{path} holds no weights.")
+
+    monkeypatch.setattr(big, "load", refuse)
+    store = ModelStore("cpu")
+    if trained:
+        monkeypatch.setattr(store, "_trained_for", lambda _: SimpleNamespace(unchanged_path=lambda: tmp_path / "mine.pth"))
+    with pytest.raises(WeightsError) as told:
+        store.get("masks", "big")
+    where = tmp_path / "weights/someone/masks"
+    advice = f" What is in place counts as fetched: delete {where}, then run `python -m segmo weights fetch masks/big`."
+    assert str(told.value) == (f"{tmp_path / 'mine.pth'} holds no weights." if trained else f"{where} holds no weights.{advice}")
