@@ -1,3 +1,15 @@
+// Where another result comes, Gradio changes the elements of the former one in place; what was typed, ticked or dragged must not stay in them.
+new MutationObserver((changes) => {
+	for (const { target } of changes) {
+		for (const field of target.querySelectorAll("input, option")) {
+			if (field.matches("option")) field.selected = field.defaultSelected;
+			else if (field.type === "checkbox") field.checked = field.defaultChecked;
+			else if (!field.matches(".slide")) field.value = field.defaultValue; // how players are compared is no part of a result
+		}
+		target.dispatchEvent(new Event("segmo:other", { bubbles: true }));
+	}
+}).observe(document.documentElement, { attributes: true, attributeFilter: ["data-of"], subtree: true });
+
 // Keeps the two players of the result in step, and makes the slider between them work.
 (() => {
 	const twin = (video) => {
@@ -21,10 +33,14 @@
 	listen("pause", (video) => {
 		if (leads(video)) twin(video)?.pause();
 	});
-	document.addEventListener("input", (event) => {
-		if (event.target.matches?.(".compare .slide")) event.target.closest(".compare").style.setProperty("--cut", event.target.value + "%");
-		if (event.target.matches?.(".slide-on")) document.querySelector("#compare .compare").classList.toggle("sliding", event.target.checked);
-	});
+	const cut = () => {
+		const box = document.querySelector("#compare .compare:not(.single)");
+		if (!box) return;
+		box.style.setProperty("--cut", box.querySelector(".slide").value + "%");
+		box.classList.toggle("sliding", document.querySelector("#compare .slide-on").checked);
+	};
+	document.addEventListener("input", (event) => event.target.closest?.("#compare") && cut());
+	document.addEventListener("segmo:other", (event) => event.target.matches(".compare") && cut());
 	const hold = (button, held) => {
 		button.setAttribute("aria-pressed", held);
 		document.querySelector("#compare .compare").classList.toggle("holding", held);
@@ -63,8 +79,10 @@
 	});
 	document.documentElement.style.overflowAnchor = "none"; // a message above the steps shall push them down, not hide above the screen
 	document.addEventListener("click", (event) => {
-		// On a narrow page the result lies above the button that makes it.
-		if (event.target.closest?.("#run") && window.innerWidth < 820) document.getElementById("result-column")?.scrollIntoView({ block: "start" });
+		// What these begin is told at the head of the result, which may lie above the screen.
+		if (!event.target.closest?.("#run, #apply-objects, #correct-apply, #example label")) return;
+		const result = document.getElementById("result-column");
+		if (result.getBoundingClientRect().top < 0) result.scrollIntoView({ block: "start" });
 	});
 })();
 
@@ -114,6 +132,7 @@
 
 	const start = async (section) => {
 		section.dataset.started = "yes";
+		data.delete(section); // what it showed of a former result
 		try {
 			data.set(section, await (await fetch(section.dataset.points)).json());
 		} catch {
@@ -127,10 +146,9 @@
 		draw(section);
 	};
 
-	new MutationObserver(() => document.querySelectorAll(".live:not([data-started])").forEach(start)).observe(document.documentElement, {
-		childList: true,
-		subtree: true,
-	});
+	const startAll = () => document.querySelectorAll(".live:not([data-started])").forEach(start);
+	new MutationObserver(startAll).observe(document.documentElement, { childList: true, subtree: true });
+	document.addEventListener("segmo:other", startAll);
 	document.addEventListener("input", (event) => {
 		const section = event.target.closest?.(".live");
 		if (section && data.has(section)) draw(section);
@@ -160,10 +178,11 @@
 		);
 	const change = () => document.getElementById("apply-objects")?.classList.add("changed");
 	document.addEventListener("input", (event) => event.target.closest?.("#objects") && change());
+	const applied = () => document.getElementById("apply-objects")?.classList.remove("changed");
 	new MutationObserver((changes) => {
-		const fresh = changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.querySelector?.("table.objects")));
-		if (fresh) document.getElementById("apply-objects")?.classList.remove("changed");
+		if (changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.querySelector?.("table.objects")))) applied();
 	}).observe(document.documentElement, { childList: true, subtree: true });
+	document.addEventListener("segmo:other", (event) => event.target.matches("table") && applied());
 	document.addEventListener("click", (event) => {
 		const button = event.target.closest?.(".object-delete");
 		if (!button) return;

@@ -37,7 +37,7 @@ def show(name: str, part: Part, directory: Path) -> Updates:
     """Fill a tab."""
     updates: Updates
     if isinstance(part, ResultPart):
-        updates = {"compare": _compare(part, directory), "objects": _objects(part)}
+        updates = {"compare": _compare(part, directory), "objects": _objects(part, directory)}
     elif isinstance(part, MotionPart):
         updates = {"motion_video": str(directory / part.video), "histogram": _histogram(part) + _live(part, directory)}
     elif isinstance(part, VideoPart):
@@ -117,18 +117,18 @@ def file_url(path: Path) -> str:
 
 
 def _compare(part: ResultPart, directory: Path) -> str:
-    ratio = f'style="--ratio:{part.width}/{part.height}"'
+    own = f'style="--ratio:{part.width}/{part.height}" {_of(directory)}'
     players = [_player("Original", directory / part.original)]
     if part.overlay:
         players.append(_player("Moving objects", directory / part.overlay, "overlay"))
     if len(players) < 2:
-        return f'<div class="compare single" {ratio}>{players[0]}</div>'
+        return f'<div class="compare single" {own}>{players[0]}</div>'
     switch = '<label class="slide-switch"><input type="checkbox" class="slide-on"> Compare by sliding</label>'
     switch = (
         f'<div class="comparing">{switch}<button type="button" class="hold" aria-pressed="false">Hold to see the original</button></div>'
     )
     slider = '<input type="range" class="slide" min="0" max="100" value="50" aria-label="Share of the original that is shown">'
-    return f'<div class="compare" {ratio}>{"".join(players)}{slider}</div>{switch}'
+    return f'<div class="compare" {own}>{"".join(players)}{slider}</div>{switch}'
 
 
 def _player(label: str, path: Path, kind: str = "original") -> str:
@@ -139,7 +139,12 @@ def _player(label: str, path: Path, kind: str = "original") -> str:
     )
 
 
-def _objects(part: ResultPart) -> str:
+def _of(directory: Path) -> str:
+    """The mark by which the page's script knows another result: Gradio changes elements in place, and with them stays what was typed."""
+    return f'data-of="{escape(directory.name)}"'
+
+
+def _objects(part: ResultPart, directory: Path) -> str:
     if not part.overlay:
         return ""
     if not part.objects:
@@ -147,7 +152,7 @@ def _objects(part: ResultPart) -> str:
     rows = "".join(_object_row(item, part) for item in part.objects)
     heads = ("On", "Object", "Moves", "Visible", "Size", "Merge into", "")
     head = "".join(f"<th scope=col>{word}</th>" for word in heads)
-    return f'<div class="wide"><table class="objects"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return f'<div class="wide"><table class="objects" {_of(directory)}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _object_row(item: MovingObject, part: ResultPart) -> str:
@@ -202,7 +207,7 @@ def _live(part: MotionPart, directory: Path) -> str:
     path = directory / part.points
     slider = '<label class="live-slider"><span>{}</span><input type="range" class="{}" min="0" max="{}" step="{}" value="{}"></label>'
     return (
-        f'<section class="live" data-points="{escape(file_url(path))}" data-folder="{escape(file_url(path.parent))}/">'
+        f'<section class="live" {_of(directory)} data-points="{escape(file_url(path))}" data-folder="{escape(file_url(path.parent))}/">'
         f"<h3>{escape(text.LIVE_TITLE)}</h3>{note(text.LIVE_HELP, (), ())}"
         f'<div class="live-view"><img alt="A frame of the clip"><canvas role="img" aria-label="Points that move and points that do not">'
         f"</canvas></div>{slider.format('Frame', 'live-frame', 0, 1, 0)}"
