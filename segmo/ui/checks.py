@@ -42,8 +42,13 @@ def check_clip(clip: Path, settings: Settings, limits: Limits) -> None:
     planned = plan(info, frames)
     if info.frame_count < 2:
         raise InputError("The clip has a single frame, and motion needs at least 2. Give a video.")
+    if planned.source_frame_count < 2:
+        raise SettingsError(
+            f"Start and length leave {planned.source_frame_count} of the {info.frame_count} frames, and motion needs at least 2. "
+            f"Choose them within the {info.duration_s:.2f} s of the clip."
+        )
     if planned.frame_count < 2:
-        raise SettingsError("A single frame would be used, and motion needs at least 2. Raise maximum frames, or set a longer length.")
+        raise SettingsError("A single frame would be used, and motion needs at least 2. Raise maximum frames, or set it to 0 for no limit.")
     if planned.frame_count > limits.frames:
         raise InputError(
             f"{planned.frame_count} frames would be used, and {limits.frames} are allowed. "

@@ -18,7 +18,7 @@ from segmo import render
 from segmo.geometry import fit_side, rescale_points, resize_labels, resize_picture
 from segmo.parallel import parallel_map
 from segmo.settings import Correction
-from segmo.stages.frames import EFFICIENT_SIDE
+from segmo.stages.frames import EFFICIENT_SIDE, FramePlan
 from segmo.types import Clip, DepthMaps, FeatureMaps, Int, MotionLabels, ObjectMasks, Tracks, UInt8
 from segmo.ui import text
 from segmo.ui.edits import ObjectEdits, apply_edits, default_name
@@ -87,10 +87,12 @@ def draw_frames(canvas: Canvas, query_frames: Int) -> PicturesPart:
             cv2.rectangle(frame, (0, 0), (frame.shape[1] - 1, frame.shape[0] - 1), QUERY_COLOUR, 2 * width)
         caption = f"{'query ' if t in queries else ''}{clip.source_indices[t]} · {clip.timestamps_s[t]:.2f} s"
         pictures.append((_picture(canvas, f"frame_{t:04d}", frame), caption))
-    height, width = clip.hw
-    facts = [f"{len(clip)} of {clip.source_frame_count} frames used", f"{width}×{height} px", f"{_rate(clip):.3g} frames a second"]
-    facts.append(f"tracks start on {len(queries)}")
-    return PicturesPart(facts, clip.notes, pictures)
+    (height, width), (source_height, source_width) = clip.hw, clip.source_hw
+    shrunk = f", shrunk from {source_width}×{source_height}" if clip.hw != clip.source_hw else ""
+    facts = [f"{len(clip)} of {clip.source_frame_count} frames used", f"{width}×{height} px{shrunk}"]
+    facts += [f"{_rate(clip):.3g} frames a second", f"tracks start on {len(queries)}"]
+    told = FramePlan(len(clip), clip.source_frame_count, clip.hw, clip.source_hw).notes  # by these facts: as intended, and no warning
+    return PicturesPart(facts, [note for note in clip.notes if note not in told], pictures)
 
 
 def draw_depth(canvas: Canvas, depth: DepthMaps) -> VideoPart:

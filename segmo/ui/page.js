@@ -126,7 +126,7 @@ new MutationObserver((changes) => {
 			});
 		}
 		const count = probability.filter((p) => p > threshold).length;
-		section.querySelector(".live-count").textContent = `${count} of ${probability.length} tracks move at ${threshold.toFixed(2)}`;
+		section.querySelector(".live-count").textContent = `${count} of ${probability.length} tracks would move at ${threshold.toFixed(2)}`;
 		colourHistogram(section, threshold);
 	};
 

@@ -192,7 +192,7 @@ def _histogram(part: MotionPart) -> str:
         )
     at = part.threshold * width
     return (
-        '<figure class="histogram"><figcaption>Tracks by probability of motion</figcaption>'
+        '<figure class="histogram"><figcaption>Tracks by probability of motion, on a logarithmic scale</figcaption>'
         f'<svg viewBox="0 -4 {width} {height + 8}" role="img" aria-label="Histogram with the threshold at {part.threshold:.2f}" '
         f'preserveAspectRatio="none">{"".join(bars)}<line x1="{at:.1f}" x2="{at:.1f}" y1="-4" y2="{height + 4}"/></svg>'
         f'<div class="axis"><span>0: stands still</span>'

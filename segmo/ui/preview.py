@@ -50,7 +50,9 @@ def preview(clip: Path, settings: Settings) -> Preview:
     info, planned = source.info, plan(source.info, settings.frames)
     frame = next(source.read([0]))[1]
     queries = len(query_frames(planned.frame_count, settings.query.stride)) if planned.frame_count else 0
-    facts = [f"{info.hw[1]}×{info.hw[0]} px", f"{clip.stat().st_size / 1e6:.1f} MB", f"{info.duration_s:.1f} s"]
+    megabytes = clip.stat().st_size / 1e6
+    size = f"{megabytes:.1f} MB" if megabytes >= 0.1 else f"{megabytes * 1000:.0f} kB"
+    facts = [f"{info.hw[1]}×{info.hw[0]} px", size, f"{info.duration_s:.1f} s"]
     use = [
         f"{planned.frame_count} of {info.frame_count} frames will be used at {planned.hw[1]}×{planned.hw[0]} px",
         f"tracks will start on {queries}",

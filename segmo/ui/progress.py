@@ -30,9 +30,9 @@ class Step:
     def detail(self) -> str:
         """The state in two or three words."""
         if self.state == RUNNING:
-            return f"{self.note or f'{self.fraction:.0%}'} · {_seconds(self.seconds)}"
+            return f"{self.note or f'{self.fraction:.0%}'} · {in_seconds(self.seconds)}"
         if self.state == DONE:
-            return _seconds(self.seconds)
+            return in_seconds(self.seconds)
         return {CACHED: "from cache", SKIPPED: "not needed"}.get(self.state, self.state)
 
 
@@ -99,5 +99,7 @@ def _item(step: Step) -> str:
     )
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < 60 else f"{value // 60:.0f} min {value % 60:.0f} s"
+def in_seconds(value: float) -> str:
+    """A time as the page tells it."""
+    minutes, seconds = divmod(round(value), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{value:.1f} s"

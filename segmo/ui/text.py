@@ -53,7 +53,7 @@ ABOUT = {
     "depth": "How near everything is: bright is near, dark is far. Depth is relative, frame by frame.",
     "tracks": "Points followed through the whole clip, each with the trail of its last positions.",
     "features": "What each patch of the query frames looks like: similar colours mean similar looks.",
-    "motion": "How probably each point moves by itself, and not just because the camera does.",
+    "motion": "How probably each point moves by itself, not just because the camera does: warm colours move, dark and blue ones do not.",
     "masks": "One colour for each moving object. An object keeps its colour through the whole clip.",
     "files": "Everything the run wrote. Choose what the zip shall hold; there is one palette PNG for each frame.",
     "run": "What ran, for how long, and how to run it again without this page.",
@@ -72,7 +72,7 @@ WAITING = {
     "run": "The record of the run appears here when it is done.",
 }
 
-NOTHING_MOVES_TITLE = "Nothing moves in this clip"
+NOTHING_MOVES_TITLE = "Nothing moves in this clip."
 NOTHING_MOVES = (
     "Every point fits a scene that stands still, whatever the camera does, so there is nothing to cut out. "
     "If you do see something move, set the motion threshold by hand to a lower value, use a longer part of the clip, "

@@ -12,7 +12,7 @@ import gradio as gr
 from segmo.ui import panels, results
 from segmo.ui.panels import Updates
 from segmo.ui.parts import Part, ResultPart, VideoPart
-from segmo.ui.progress import CACHED, DONE, RUNNING, Progress
+from segmo.ui.progress import CACHED, DONE, RUNNING, Progress, in_seconds
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
     import numpy as np
@@ -86,6 +86,8 @@ class Translator:
     def advance(self, stage: str, fraction: float, seconds: float, note: str = "") -> Iterator[Updates]:
         """Progress of a step; most of it comes faster than a page needs and is dropped."""
         fresh = self.progress.running != stage
+        if not fresh:  # a stage of several products counts each from nothing, and so does one that waits for its turn at the cache
+            fraction = max(fraction, next(step.fraction for step in self.progress.steps if step.name == stage))
         self.progress = self.progress.change(stage, RUNNING, fraction, seconds, note)
         if fresh or time.perf_counter() - self._shown_at > REFRESH_S:
             yield self.steps()
@@ -104,7 +106,7 @@ class Translator:
 
     def end(self) -> Updates:
         """The page after a complete run."""
-        message = panels.message("info", "Done", f"in {time.perf_counter() - self._began:.1f} s.")
+        message = panels.message("info", "Done", f"in {in_seconds(time.perf_counter() - self._began)}.")
         result = self.parts["result"]
         assert isinstance(result, ResultPart)
         correcting = panels.correct(result)

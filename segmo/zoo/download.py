@@ -216,7 +216,7 @@ def _obtain(spec: ModelSpec, weights: Weights, file: WeightsFile) -> Steps[None]
         finally:
             lock.release()
     except Exception as error:  # every library on the way has exceptions of its own
-        reason = " ".join(f"{error}".split())[:300] or type(error).__name__
+        reason = " ".join(f"{error}".split())[:300].rstrip(".") or type(error).__name__
         found = "" if problem in ("", "missing") else f". It would replace what is in place: {problem}"
         what = f"{file.name} of the {spec.role} model {spec.name} cannot be fetched from {source}: {reason}{found}"
         by_hand = f"or get it from {weights.address(file)} on another machine and put it at {path}"

@@ -72,7 +72,7 @@ def check_every_tab(page: Page, pictures: int, files: int) -> None:
 def check_threshold(page: Page) -> None:
     """Moving the threshold changes points, count and histogram at once, and asks nothing of the server."""
     count = page.locator(".live-count")
-    expect(count).to_contain_text("tracks move at")
+    expect(count).to_contain_text("tracks would move at")
     slider, canvas = page.locator(".live-threshold"), page.locator(".live-view canvas")
     slider.fill("0.99")
     high, few = canvas.evaluate("(c) => c.toDataURL()"), int(count.inner_text().split()[0])
@@ -214,7 +214,7 @@ def test_a_new_threshold_computes_only_motion_and_masks(open_page: OpenPage, sha
     page.locator("#run").click()
     expect(page.locator("#message")).to_contain_text("Done", timeout=RUN_MS)
     open_tab(page, TABS["motion"])
-    expect(page.locator(".live-count")).to_contain_text("tracks move at")
+    expect(page.locator(".live-count")).to_contain_text("tracks would move at")
     page.locator(".live-threshold").fill("0.35")
     page.locator(".live-use").click()
     expect(page.locator("#setting-threshold input, #setting-threshold textarea")).to_have_value("0.35")

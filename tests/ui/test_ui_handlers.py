@@ -18,6 +18,7 @@ import pytest
 
 from segmo.errors import VideoError
 from segmo.pipeline import StageEvent
+from segmo.types import Clip
 from segmo.ui import drawing, handlers, panels, text
 from segmo.ui.limits import Limits
 from segmo.ui.progress import Progress
@@ -131,6 +132,24 @@ def test_a_step_that_waits_for_weights_says_so() -> None:
     assert "fetching weights, 12% · 1 min 5 s" in updates["steps"] and "0% ·" not in updates["steps"].replace("12% ·", "")
 
 
+def test_a_step_never_goes_back() -> None:
+    """A second product of a stage, which waits for its turn at the cache, tells that it has nothing yet."""
+    page = Translator(Path())
+    list(page.take(StageEvent("motion", "progress", 0.8, 12.0)))
+    list(page.take(StageEvent("motion", "progress", 0.0, 14.0)))
+    assert "80% · 14.0 s" in page.progress.to_html()
+    list(page.take(StageEvent("masks", "progress", 0.1, 1.0)))
+    assert "10% · 1.0 s" in page.progress.to_html()
+
+
+def test_what_the_facts_of_the_frames_say_is_no_warning_beside_them(tmp_path: Path) -> None:
+    frames, told = np.zeros((2, 48, 64, 3), np.uint8), ("Used 2 of 30 frames, evenly spread.", "Frames were shrunk from 128x96 to 64x48.")
+    damaged = "1 of the frames used are damaged in the file and may show errors."
+    clip = Clip(frames, np.arange(2) / 2, np.array([0, 15]), ("a", "b"), (96, 128), 30, 12.0, (*told, damaged))
+    part = drawing.draw_frames(drawing.open_canvas(tmp_path, clip), np.array([0]))
+    assert part.facts[:2] == ["2 of 30 frames used", "64×48 px, shrunk from 128×96"] and part.notes == [damaged]
+
+
 def test_a_full_disk_is_told_as_such(make_pipeline: Callable[..., Any], clip_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -216,6 +235,7 @@ def test_running_without_a_clip_asks_for_one(make_pipeline: Callable[..., Any]) 
 def test_a_dropped_clip_is_described_before_the_run(clip_file: Path) -> None:
     updates = handlers.inspect(str(clip_file), {"stride": 5, "max_frames": 10})
     assert "64×48 px" in updates["clip_note"] and "10 of 12 frames will be used" in updates["clip_note"]
+    assert f"{clip_file.stat().st_size / 1000:.0f} kB" in updates["clip_note"]  # not 0.0 MB
     assert "tracks will start on 2" in updates["clip_note"]
     assert updates["poster"]["value"].shape == (48, 64, 3)
 

@@ -25,7 +25,7 @@ from segmo.ui import examples, launch, panels, parts, results
 from segmo.ui.controls import build_controls, client_snippet, command_line, name, settings_from
 from segmo.ui.examples import find_examples
 from segmo.ui.limits import Limits, limits_from
-from segmo.ui.progress import Progress
+from segmo.ui.progress import Progress, in_seconds
 from segmo.video import probe, write_mp4
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -152,6 +152,10 @@ def test_steps_that_never_ran_were_not_needed() -> None:
     rows = [parts.StageRow("frames", "", 0.5, False), parts.StageRow("depth", "m", 75.0, False), parts.StageRow("masks", "m", 1.0, True)]
     html = Progress.of_rows(rows).to_html()
     assert "not needed" in html and "1 min 15 s" in html and "from cache" in html and "0.5 s" in html
+
+
+def test_times_are_told_in_full_minutes_and_seconds_below_sixty() -> None:
+    assert [in_seconds(s) for s in (0.04, 59.4, 59.97, 75, 119.7)] == ["0.0 s", "59.4 s", "1 min 0 s", "1 min 15 s", "2 min 0 s"]
 
 
 def test_every_example_is_complete() -> None:

@@ -154,6 +154,7 @@ def test_what_cannot_run_is_told_as_soon_as_it_is_dropped(clip_file: Path, tmp_p
     assert "The clip has a single frame" in note and "to compute" not in note
     assert "single frame" in handlers.stand_in_line(tmp_path / "one.mp4", {}, Limits())["message"]
     assert "A single frame would be used" in handlers.describe(clip_file, {"max_frames": 1})["clip_note"]
+    assert "leave 0 of the 12 frames" in handlers.describe(clip_file, {"start_s": 99})["clip_note"]
     monkeypatch.setenv("SEGMO_FRAMES", "5")
     note = handlers.describe(clip_file, {})["clip_note"]
     assert "5 are allowed" in note and "to compute" not in note
