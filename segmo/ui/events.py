@@ -83,7 +83,10 @@ def connect_examples(page: Page, earlier: list[Any]) -> None:
         note = handlers.describe(example.clip, page.values(inputs))
         return page.named({**handlers.open_result(example.result), "upload": None, **handlers.no_clip(), **note})
 
-    page.parts["example"].input(on_example, page.clip, list(page.all.values()), cancels=earlier, **QUIET)
+    chosen = page.parts["example"].input
+    # The end comes first: the browser takes one after the other, and news of a run would come between. Who chooses fast gets the last.
+    chosen(None, cancels=earlier, queue=False, **QUIET)
+    chosen(on_example, page.clip, list(page.all.values()), trigger_mode="always_last", concurrency_limit=None, **QUIET)
 
 
 def follow_up(page: Page, event: Any) -> None:

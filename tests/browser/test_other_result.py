@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from segmo.ui.text import TABS
-from tests.browser.test_app import open_tab
+from tests.browser.test_app import open_tab, states
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +36,22 @@ def test_what_was_changed_and_not_applied_does_not_pass_to_another_result(open_p
     choose(page, "Two that cross", "two_crossing")
     expect(page.locator("#objects .object-into").first).to_have_value("0")
     assert '"deleted":true' not in page.evaluate("() => window.segmoObjects()")
+
+
+def test_of_examples_chosen_fast_the_last_is_shown(open_page: OpenPage) -> None:
+    page = open_page()
+    for title in ("Stops and starts", "Only the camera moves", "Small and fast"):
+        page.locator("#example label", has_text=title).click()
+    expect(page.locator(".copy-link")).to_have_attribute("data-result", "small_fast", timeout=20_000)
+
+
+def test_an_example_chosen_during_a_run_has_its_own_steps(open_page: OpenPage) -> None:
+    page = open_page()
+    page.locator("#run").click()
+    expect(page.locator(".step.running")).to_be_visible(timeout=60_000)
+    choose(page, "Small and fast", "small_fast")
+    page.wait_for_timeout(1500)
+    assert set(states(page).values()) == {"done"} and page.locator("#run").is_visible()
 
 
 def test_points_and_histogram_begin_with_the_threshold_of_the_result(open_page: OpenPage) -> None:

@@ -57,14 +57,16 @@ def test_as_many_runs_at_once_as_the_limits_say(events: list[dict[str, Any]]) ->
 
 
 def test_dropped_clips_do_not_wait_for_those_of_other_visitors(events: list[dict[str, Any]]) -> None:
-    assert [event["limit"] for event in named(events, "on_drop", "on_change", "on_recorded")] == [None] * 3
+    assert [event["limit"] for event in named(events, "on_drop", "on_change", "on_recorded", "on_example")] == [None] * 4
     assert {event["lane"] for event in named(events, "on_play")} == {"players"}, "encoding has a lane of its own"
 
 
 def test_an_example_ends_all_that_would_answer_on_its_page(events: list[dict[str, Any]]) -> None:
     earlier = named(events, "on_run", "on_apply", "on_choice", "on_missing", "on_drop", "on_play", "on_recorded")
     assert len(earlier) == 8
-    assert ids(earlier) in [set(event["ends"]) for event in events]
+    (ending,) = [event for event in events if set(event["ends"]) == ids(earlier)]
+    (answer,) = named(events, "on_example")
+    assert ending["id"] < answer["id"], "or what is ended still has its news shown after the answer"
 
 
 def test_a_new_result_ends_packing_for_the_one_before(events: list[dict[str, Any]]) -> None:
