@@ -86,6 +86,31 @@ new MutationObserver((changes) => {
 	});
 })();
 
+// A video may be dropped anywhere, also in place of another; left alone, the browser would leave the page and open the file.
+(() => {
+	const input = () => document.querySelector("#upload input[type=file]");
+	const take = (file) => {
+		const files = new DataTransfer();
+		files.items.add(file);
+		input().files = files.files;
+		input().dispatchEvent(new Event("change", { bubbles: true }));
+	};
+	const takeWhenCleared = (file, tries = 100) => {
+		const cleared = input() && !document.querySelector("#clip-note .prose")?.textContent.trim();
+		if (cleared) take(file);
+		else if (tries) setTimeout(() => takeWhenCleared(file, tries - 1), 100);
+	};
+	document.addEventListener("dragover", (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+	document.addEventListener("drop", (event) => {
+		const [file] = event.dataTransfer?.files ?? [];
+		if (!file || event.defaultPrevented) return; // where Gradio itself takes a file, it has done so
+		event.preventDefault();
+		if (input()) return take(file);
+		document.querySelector('#upload button[aria-label="Clear"]')?.click();
+		takeWhenCleared(file);
+	});
+})();
+
 // Shows which points would move at another threshold, from the file with their probabilities; nothing is asked of the server.
 (() => {
 	const MOVING = "#f0762b";

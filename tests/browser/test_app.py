@@ -165,6 +165,21 @@ def test_a_clip_goes_in_and_masks_come_out(open_page: OpenPage, shared: Path, tm
         assert json.loads(content.read("run.json"))["settings"]["frames"]["max_frames"] == 14
 
 
+def test_a_clip_may_be_dropped_anywhere_and_in_place_of_another(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    for height in (48, 64):
+        write_mp4(tmp_path / "clip.mp4", [np.full((height, 64, 3), 90, np.uint8)] * 4, 12.0)
+        left_to_the_browser = page.evaluate(
+            "(bytes) => { const data = new DataTransfer();"
+            " data.items.add(new File([new Uint8Array(bytes)], 'clip.mp4', { type: 'video/mp4' }));"
+            " return document.querySelector('#result-column').dispatchEvent("
+            "new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }",
+            list((tmp_path / "clip.mp4").read_bytes()),
+        )
+        assert not left_to_the_browser, "it would open the file in place of the page"
+        expect(page.locator("#clip-note")).to_contain_text(f"64×{height} px", timeout=20_000)
+
+
 def test_stop_keeps_what_is_finished_and_the_next_run_goes_on_from_there(open_page: OpenPage, shared: Path) -> None:
     page = open_page()
     drop(page, shared / "clips" / "dog.mp4")
