@@ -23,7 +23,7 @@ from pycocotools import mask as coco
 import segmo.export.frames
 from segmo import render
 from segmo.errors import OutputError
-from segmo.export import OUTPUTS, USUAL_OUTPUTS, add_csv, encode_objects, export_all, write_zip
+from segmo.export import EXTRA_OUTPUTS, OUTPUTS, USUAL_OUTPUTS, add_extra, encode_objects, export_all, write_zip
 from segmo.types import Clip, DepthMaps, FeatureMaps, MotionEvidence, MotionLabels, ObjectMasks, Tracks, finish
 from segmo.video import open_source
 
@@ -135,7 +135,7 @@ def test_all_outputs_are_written_and_nothing_else(tmp_path: Path) -> None:
     assert all(path.exists() for path in places.values())
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(OUTPUTS.values())
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert set(USUAL_OUTPUTS) == set(OUTPUTS) - {"csv"}
+    assert set(USUAL_OUTPUTS) == set(OUTPUTS) - {"csv", "matte", "static"}
 
 
 def test_masks_are_palette_pngs_of_ids_with_the_names_of_the_frames(tmp_path: Path) -> None:
@@ -204,15 +204,63 @@ def test_tracks_load_without_pickle_and_as_csv(tmp_path: Path) -> None:
         assert bool(int(row["moving"])) == labels.moving[n]
 
 
-def test_tracks_come_as_csv_after_the_export_too(tmp_path: Path) -> None:
-    at_once = export(tmp_path / "a", outputs=("tracks", "csv"))["csv"]
-    export(tmp_path / "b", outputs=("tracks",))
-    later = add_csv(tmp_path / "b")
-    assert later.read_bytes() == at_once.read_bytes()
-    assert "tracks.csv" in json.loads((tmp_path / "b" / "run.json").read_text())["files"]
-    export(tmp_path / "c", outputs=("masks",))
-    with pytest.raises(OutputError, match="Export the tracks first"):
-        add_csv(tmp_path / "c")
+def test_a_matte_is_white_where_anything_moves_at_the_size_and_times_of_the_source(tmp_path: Path) -> None:
+    source_hw = (2 * HW[0], 2 * HW[1])
+    places = export(tmp_path, make_products(source_hw=source_hw), outputs=("masks", "matte"))
+    shown, moving = decode_video(places["matte"]), read_masks(tmp_path) > 0
+    assert shown.shape == (FRAMES, *source_hw, 3)
+    assert ((shown[..., 0] > 127) == moving).mean() > 0.995
+    far = np.stack(
+        [cv2.dilate(cv2.morphologyEx(frame.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))), np.ones((9, 9))) for frame in moving]
+    )
+    assert shown[moving & (far == 0)].min() > 245 and shown[~moving & (far == 0)].max() < 10
+    with av.open(str(places["matte"])) as container:
+        assert [float(frame.time) for frame in container.decode(video=0)] == pytest.approx([t / 12 for t in range(FRAMES)], abs=0.002)
+
+
+def test_static_masks_keep_clear_of_what_moves(tmp_path: Path) -> None:
+    names = tuple(f"IMG_{index}" for index in range(FRAMES))
+    places = export(tmp_path, make_products(names=names, source_hw=(400, 600)), outputs=("masks", "static"))
+    assert {path.name for path in places["static"].iterdir()} == {f"{name}.png" for name in names}
+    for name in names:
+        with Image.open(places["static"] / f"{name}.png") as image, Image.open(tmp_path / "masks" / f"{name}.png") as mask:
+            assert image.mode == "L" and image.size == (600, 400)
+            static, moving = np.asarray(image), (np.asarray(mask) > 0).astype(np.uint8)
+        assert set(np.unique(static).tolist()) == {0, 255}
+        near = cv2.distanceTransform(1 - moving, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        assert (static[near <= 2] == 0).all() and (static[near > 4] == 255).all(), "3 pixels of 600 around it"
+
+
+def test_where_nothing_moves_all_is_static(tmp_path: Path) -> None:
+    places = export(tmp_path, make_products(make_labels() * 0), outputs=("static", "matte"))
+    assert all((np.asarray(Image.open(path)) == 255).all() for path in places["static"].iterdir())
+    assert decode_video(places["matte"]).max() < 10
+
+
+@pytest.mark.parametrize("name", list(EXTRA_OUTPUTS))
+def test_what_few_need_comes_after_the_export_too(tmp_path: Path, name: str) -> None:
+    products, origin = make_products(source_hw=(2 * HW[0] + 1, 2 * HW[1])), EXTRA_OUTPUTS[name]
+    at_once = export(tmp_path / "a", products, outputs=(origin, name))[name]
+    export(tmp_path / "b", products, outputs=(origin,))
+    later = add_extra(tmp_path / "b", name)
+    assert later == tmp_path / "b" / OUTPUTS[name]
+    listed = [file for file in json.loads((tmp_path / "b" / "run.json").read_text())["files"] if file.startswith(OUTPUTS[name])]
+    if name == "matte":  # ffmpeg writes when it was
+        assert (decode_video(later) == decode_video(at_once)).all() and listed == [OUTPUTS[name]]
+    else:
+        assert contents(tmp_path / "b") | {"run.json": b""} == contents(tmp_path / "a") | {"run.json": b""} and listed
+    with zipfile.ZipFile(write_zip(tmp_path / "b", tmp_path / "b.zip", [name])) as archive:
+        assert archive.namelist() == listed
+    export(tmp_path / "c", outputs=("objects",))
+    with pytest.raises(OutputError, match="Export it first"):
+        add_extra(tmp_path / "c", name)
+
+
+def test_what_was_added_goes_with_the_masks_that_it_shows(tmp_path: Path) -> None:
+    export(tmp_path)
+    add_extra(tmp_path, "static")
+    export(tmp_path, make_products(make_labels()[::-1].copy()))
+    assert not (tmp_path / "static_masks").exists()
 
 
 def test_run_json_tells_what_was_used_and_no_folder_of_the_machine(tmp_path: Path) -> None:

@@ -45,16 +45,16 @@ def claimed_folder(out: Path, clip: Path, taken: Collection[Path]) -> Iterator[P
                 return
 
 
-def write_outputs(result: Result, folder: Path) -> Steps[bool]:
-    """Write all outputs of a result, unless just these are there already; returns whether it wrote.
+def write_outputs(result: Result, folder: Path, also: Collection[str] = ()) -> Steps[bool]:
+    """Write the usual outputs of a result and those of `EXTRA_OUTPUTS` in `also`, unless they are there already; returns whether it wrote.
 
     Raises:
         OutputError: a file cannot be written.
     """
     digest = _digest(result)
     if _is_current(folder, digest):
-        return False
-    from segmo.export import export_all
+        return bool(also) and (yield from _add_missing(folder, also))
+    from segmo.export import USUAL_OUTPUTS, export_all
 
     yield from export_all(
         folder,
@@ -66,8 +66,20 @@ def write_outputs(result: Result, folder: Path) -> Steps[bool]:
         features=result.features,
         run={**result.record(), "clip_id": _clip_id(result.source), "digest": digest},
         source=result.source,
+        outputs=(*USUAL_OUTPUTS, *also),
     )
     return True
+
+
+def _add_missing(folder: Path, also: Collection[str]) -> Steps[bool]:
+    """Write those of the outputs in `also` that finished results lack; returns whether there were any."""
+    from segmo.export import add_extra, has_output
+
+    missing = [name for name in also if not has_output(folder, name)]
+    for done, name in enumerate(missing, start=1):
+        add_extra(folder, name)
+        yield done / len(missing)
+    return bool(missing)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Event = TypeVar("Event")
 Made = TypeVar("Made")
 
+MORE = ("matte", "static", "csv")
+"""What `--also` takes: `segmo.export.EXTRA_OUTPUTS`, which would be slow to import for a parser."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `run`."""
@@ -32,10 +35,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP", help="a video file or a folder of images")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder of the results (default: out)")
+    parser.add_argument(
+        "--also",
+        type=_outputs,
+        default=(),
+        metavar="LIST",
+        help="write more, with commas between: matte (matte.mp4, white where anything moves), static (static_masks/<frame>.png, "
+        "white where nothing does, for COLMAP and NeRF tools), csv (tracks.csv)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines on standard output, and nothing else there")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     add_setting_flags(parser)
     add_weights_flag(parser)
+
+
+def _outputs(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in MORE:
+            raise argparse.ArgumentTypeError(f"there is no output {name!r} to add; choose from {', '.join(MORE)}")
+    return names
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             name = output_folder(args.out, clip, taken).name
             taken.add(args.out / name)
             try:
-                taken.add(_run_clip(clip, name, claim, settings, report, cache, store))
+                taken.add(_run_clip(clip, name, claim, settings, args.also, report, cache, store))
             except SegmoError as error:
                 report.failed(name, error)
                 codes.append(exit_code(error))
@@ -96,6 +115,7 @@ def _run_clip(
     name: str,
     claim: AbstractContextManager[Path],
     settings: Settings,
+    also: Collection[str],
     report: Reporter,
     cache: StageCache,
     store: ModelStore,
@@ -115,7 +135,7 @@ def _run_clip(
     began = time.perf_counter()
     tell_outputs(0.0, "started")
     with claim as folder:
-        wrote = drain(write_outputs(result, folder), tell_outputs)
+        wrote = drain(write_outputs(result, folder, also), tell_outputs)
     tell_outputs(1.0, "done" if wrote else "cached")
     report.finished(name, *_summary(result, folder, time.perf_counter() - started))
     return folder

@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from segmo.errors import OutputError
-from segmo.export.folder import OUTPUTS, add_output, commit, staging_beside, update_record, write_json, write_zip
+from segmo.export.folder import OUTPUTS, add_output, commit, has_output, staging_beside, update_record, write_json, write_zip
 from segmo.export.frames import write_frames
+from segmo.export.mattes import read_labels, write_mattes
 from segmo.export.records import describe_objects, describe_run, fingerprint, read_tracks, write_csv, write_tracks
 from segmo.export.rle import encode_objects
+from segmo.geometry import resize_labels
 from segmo.types import Clip, DepthMaps, FeatureMaps, MotionLabels, ObjectMasks, Steps, Tracks
 
-__all__ = ["OUTPUTS", "USUAL_OUTPUTS", "add_csv", "encode_objects", "export_all", "write_zip"]
+__all__ = ["EXTRA_OUTPUTS", "OUTPUTS", "USUAL_OUTPUTS", "add_extra", "encode_objects", "export_all", "has_output", "write_zip"]
 
-USUAL_OUTPUTS = tuple(name for name in OUTPUTS if name != "csv")
-"""What `export_all` writes unless told otherwise; tracks.csv repeats tracks.npz at its own size and takes as long as all the rest."""
+EXTRA_OUTPUTS = {"matte": "masks", "static": "masks", "csv": "tracks"}
+"""What is written only if asked for, and the output that it is made from: few need it, and tracks.csv takes as long as all the rest."""
+USUAL_OUTPUTS = tuple(name for name in OUTPUTS if name not in EXTRA_OUTPUTS)
+"""What `export_all` writes unless told otherwise."""
 
 
 def export_all(
@@ -66,6 +70,9 @@ def export_all(
         with ThreadPoolExecutor(1) as pool:
             written = pool.submit(write_tracks, staging, clip, tracks, labels, wanted)
             objects, warnings = yield from write_frames(staging, clip, masks, source, wanted)
+            if wanted & {"matte", "static"}:
+                full = (resize_labels(frame[None], clip.source_hw)[0] for frame in masks.labels)
+                write_mattes(staging, wanted, full, clip.names, clip.fps, clip.timestamps_s)
             written.result()
         record["warnings"] += warnings
         if "objects" in wanted:
@@ -74,14 +81,18 @@ def export_all(
     return places
 
 
-def add_csv(directory: Path) -> Path:
-    """Write the tracks.csv of an exported folder that was exported without, from its tracks.npz; returns where it is.
+def add_extra(directory: Path, name: str) -> Path:
+    """Write one of `EXTRA_OUTPUTS` into an exported folder that lacks it, from the output that it is made from; returns where it is.
 
     Raises:
-        OutputError: the folder holds no finished export with tracks, or cannot be written.
+        OutputError: the folder holds no finished export with that output, or cannot be written.
     """
+    origin = OUTPUTS[EXTRA_OUTPUTS[name]]
     with staging_beside(directory) as staging:
-        if not (directory / OUTPUTS["tracks"]).is_file():
-            raise OutputError(f"{directory.name} holds no {OUTPUTS['tracks']}. Export the tracks first.")
-        write_csv(staging, *read_tracks(directory))
-        return add_output(staging, directory, "csv")
+        if not (directory / origin).exists():
+            raise OutputError(f"{directory.name} holds no {origin}. Export it first.")
+        if name == "csv":
+            write_csv(staging, *read_tracks(directory))
+        else:
+            write_mattes(staging, {name}, *read_labels(directory))
+        return add_output(staging, directory, name)

@@ -20,6 +20,8 @@ OUTPUTS = {
     "overlay": "overlay.mp4",
     "side_by_side": "side_by_side.mp4",
     "alpha": "alpha.webm",
+    "matte": "matte.mp4",
+    "static": "static_masks",
     "objects": "objects.json",
     "tracks": "tracks.npz",
     "csv": "tracks.csv",
@@ -70,13 +72,22 @@ def commit(staging: Path, directory: Path, record: Mapping[str, Any]) -> None:
 
 
 def add_output(staging: Path, directory: Path, name: str) -> Path:
-    """Move the staged file of one output into a finished export, and list it in run.json; returns where it is."""
+    """Move the staged file or folder of one output into a finished export, and list it in run.json; returns where it is."""
     record = _read_record(directory)
     if not record.get("complete"):
         raise OutputError(f"{directory.name} holds no finished result. Export one first.")
+    files = [path.relative_to(staging).as_posix() for path in staging.rglob("*") if path.is_file()]
+    if (directory / OUTPUTS[name]).is_dir():  # left by somebody who was stopped before it was listed
+        shutil.rmtree(directory / OUTPUTS[name])
     os.replace(staging / OUTPUTS[name], directory / OUTPUTS[name])
-    write_json(directory / OUTPUTS["run"], {**record, "files": sorted({*_files_of(record), OUTPUTS[name]})}, indent=1)
+    write_json(directory / OUTPUTS["run"], {**record, "files": sorted({*_files_of(record), *files})}, indent=1)
     return directory / OUTPUTS[name]
+
+
+def has_output(directory: Path, name: str) -> bool:
+    """Whether a folder holds a finished export with that output."""
+    record = _read_record(directory)
+    return bool(record.get("complete")) and any(PurePosixPath(file).parts[0] == OUTPUTS[name] for file in _files_of(record))
 
 
 def update_record(directory: Path, record: Mapping[str, Any], outputs: Collection[str]) -> bool:

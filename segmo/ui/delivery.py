@@ -50,16 +50,17 @@ def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None
 
 
 def pack(directory: Path, contents: Collection[str]) -> FilesPart:
-    """Pack the chosen outputs of a result into an archive of their own; tracks.csv is written when it is first asked for.
+    """Pack the chosen outputs of a result into an archive of their own; what a run does not write is written when it is first asked for.
 
     Raises:
         OutputError: the result's files are gone, or the disk is full.
     """
-    from segmo.export import OUTPUTS, USUAL_OUTPUTS, add_csv, write_zip
+    from segmo.export import EXTRA_OUTPUTS, OUTPUTS, USUAL_OUTPUTS, add_extra, has_output, write_zip
 
     chosen = [name for name in OUTPUTS if name in contents]
-    if "csv" in chosen and not (directory / OUTPUTS["csv"]).is_file():
-        add_csv(directory)
+    for name in chosen:
+        if name in EXTRA_OUTPUTS and not has_output(directory, name):
+            add_extra(directory, name)
     archive = ARCHIVE if set(chosen) == set(USUAL_OUTPUTS) else f"segmo-{'-'.join(chosen)}.zip"
     if not (directory / archive).is_file():
         for old in sorted(directory.glob("segmo-*.zip"), key=lambda path: path.stat().st_mtime)[:-CHOSEN_KEPT]:

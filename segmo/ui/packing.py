@@ -66,10 +66,10 @@ def make_contents(
 
 
 def _lacks(directory: Path, contents: Sequence[str]) -> bool:
-    """Whether something chosen is not in a folder; tracks.csv is written from tracks.npz."""
-    from segmo.export import OUTPUTS
+    """Whether something chosen is not in a folder, nor what it can be made from."""
+    from segmo.export import EXTRA_OUTPUTS, OUTPUTS
 
-    return not all((directory / OUTPUTS["tracks" if name == "csv" else name]).exists() for name in contents)
+    return not all((directory / OUTPUTS[EXTRA_OUTPUTS.get(name, name)]).exists() for name in contents)
 
 
 def _told(event: StageEvent) -> Iterator[Updates]:

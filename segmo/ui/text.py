@@ -85,6 +85,8 @@ CONTENTS = {
     "overlay": "Overlay video",
     "side_by_side": "Side by side video",
     "alpha": "Alpha video",
+    "matte": "Matte video (black and white)",
+    "static": "Static masks (COLMAP, NeRF)",
     "tracks": "Tracks (NPZ)",
     "csv": "Tracks (CSV)",
     "run": "run.json",

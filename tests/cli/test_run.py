@@ -104,6 +104,28 @@ def test_the_same_again_writes_nothing_and_a_change_writes(tmp_path, capsys):
     assert (out / "clip" / "objects.json").read_text() != "{}"
 
 
+def test_more_is_written_if_it_is_asked_for(tmp_path, capsys):
+    from segmo.cli.run import MORE
+    from segmo.export import EXTRA_OUTPUTS
+
+    assert set(MORE) == set(EXTRA_OUTPUTS)
+    clip, out = write_clip(tmp_path / "clip"), tmp_path / "out"
+    added = [out / "clip" / name for name in ("matte.mp4", "static_masks/000.png", "tracks.csv")]
+    assert segment(clip, "--out", out) == 0 and not any(path.exists() for path in added)
+    written = (out / "clip" / "overlay.mp4").stat().st_mtime_ns
+    assert segment(clip, "--out", out, "--also", "matte, static") == 0
+    assert [path.exists() for path in added] == [True, True, False]
+    assert (out / "clip" / "overlay.mp4").stat().st_mtime_ns == written, "only what was missing"
+    assert segment(clip, "--out", tmp_path / "other", "--also", "matte,static,csv") == 0
+    assert all((tmp_path / "other" / path.relative_to(out)).exists() for path in added)
+    capsys.readouterr()
+    assert segment(clip, "--out", out, "--json", "--also", "matte") == 0
+    assert [line["status"] for line in lines(capsys.readouterr().out) if line.get("stage") == "outputs"][-1] == "cached"
+    with pytest.raises(SystemExit):
+        segment(clip, "--also", "prores")
+    assert "choose from matte, static, csv" in capsys.readouterr().err
+
+
 def test_one_failing_clip_does_not_stop_the_others(tmp_path, capsys):
     (tmp_path / "text.mp4").write_text("no video")
     good = [write_clip(tmp_path / name, seed=seed) for seed, name in enumerate(("a", "b"))]

@@ -15,6 +15,7 @@ from segmo.ui.examples import ARCHIVED as SHIPPED
 from segmo.ui.examples import Example
 
 EVERYTHING = set(text.CONTENTS)
+USUAL = EVERYTHING - {"csv", "matte", "static"}
 
 
 @pytest.fixture
@@ -39,11 +40,11 @@ def names_in(archive: str) -> set[str]:
 
 
 def test_the_archive_holds_what_is_chosen(page: dict[str, Any]) -> None:
-    assert set(page["contents"]["value"]) == EVERYTHING - {"csv"} and page["contents"]["visible"]
+    assert set(page["contents"]["value"]) == USUAL and page["contents"]["visible"]
     few = choose(page["shown"], ["run", "masks"])
     assert names_in(few["archive"]["value"]) == {"masks", "run.json"} and few["archive"]["interactive"]
     assert "segmo" in Path(few["archive"]["value"]).name
-    usual = choose(page["shown"], sorted(EVERYTHING - {"csv"}))
+    usual = choose(page["shown"], sorted(USUAL))
     assert usual["archive"]["value"] == page["archive"]["value"]
 
 
@@ -54,6 +55,12 @@ def test_the_tracks_come_as_csv_when_they_are_asked_for(page: dict[str, Any]) ->
     assert any(file.endswith("tracks.csv") for file in chosen["files"]["value"])
     everything = choose(page["shown"], sorted(EVERYTHING))
     assert len(names_in(everything["archive"]["value"])) == len(EVERYTHING)
+
+
+def test_mattes_come_when_they_are_asked_for(page: dict[str, Any]) -> None:
+    chosen = choose(page["shown"], ["matte", "static"])
+    assert names_in(chosen["archive"]["value"]) == {"matte.mp4", "static_masks"}
+    assert any(file.endswith("matte.mp4") for file in chosen["files"]["value"])
 
 
 def test_nothing_chosen_and_nobodys_result_are_told(page: dict[str, Any]) -> None:
