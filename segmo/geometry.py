@@ -18,6 +18,8 @@ from segmo.types import Float, UInt8
 FEW_IDS = 24
 """Up to so many ids it is faster to look for each of them than to count them all."""
 
+GRID_SIDE = 448  # longer side of the flow grid in pixels; the networks of `lite` are trained on it, and twice that takes twice the time
+
 
 def fit_side(hw: tuple[int, int], max_side: int) -> tuple[int, int]:
     """Height and width (pixels) shrunk so that the longer side is `max_side`; unchanged where it is not longer, or `max_side` is 0.
@@ -28,6 +30,13 @@ def fit_side(hw: tuple[int, int], max_side: int) -> tuple[int, int]:
     if max_side <= 0 or longer <= max_side:
         return hw
     return max(1, hw[0] * max_side // longer), max(1, hw[1] * max_side // longer)
+
+
+def grid_size(hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the grid on which flow is searched for, for frames of `hw`: multiples of 4, never larger than the frame needs."""
+    scale = min(1.0, GRID_SIDE / max(hw))
+    height, width = (max(16, round(side * scale / 4) * 4) for side in hw)
+    return height, width
 
 
 def resize_image(image: npt.NDArray[Any], hw: tuple[int, int]) -> npt.NDArray[Any]:

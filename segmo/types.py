@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +28,9 @@ UInt8 = npt.NDArray[np.uint8]
 Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.floating[Any]]
+
+USUAL_FPS = 30
+"""Frames a second at which motion looks to `lite` about as it did in training."""
 
 
 def finish(steps: Steps[Product]) -> Product:
@@ -102,6 +106,11 @@ def _freeze_strings(owner: object, field: str) -> None:
     object.__setattr__(owner, field, tuple(str(text) for text in getattr(owner, field)))
 
 
+def steps_apart(fps: float) -> int:
+    """Frames that count as one step where there are so many a second."""
+    return max(1, round(fps / USUAL_FPS))
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """The sampled frames of a video, and where they came from."""
@@ -122,6 +131,11 @@ class Clip:
     """Mean frame rate of the source in frames a second."""
     notes: tuple[str, ...] = ()
     """What was left out or changed, in sentences for the user."""
+    between: UInt8 = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
+    """(M, h, w) grey levels of frames of the source around the sampled ones, on the grid of `geometry.grid_size`, from which motion shows
+    at the source's own rate; none where the sampled frames are as close to each other as that."""
+    between_indices: Int = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(M,) index of each in the source, strictly increasing."""
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}
@@ -141,6 +155,8 @@ class Clip:
             raise _fail(self, "source_frame_count", f"at least {sizes['T']}", str(self.source_frame_count))
         if not self.source_fps > 0:
             raise _fail(self, "source_fps", "positive", str(self.source_fps))
+        _freeze_array(self, "between", np.uint8, ("M", "h", "w"), sizes)
+        _check_increasing(self, "between_indices", _freeze_array(self, "between_indices", np.int64, ("M",), sizes))
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -156,6 +172,11 @@ class Clip:
         if len(self) < 2:
             return self.source_fps
         return float((len(self) - 1) / (self.timestamps_s[-1] - self.timestamps_s[0]))
+
+    @property
+    def step(self) -> int:
+        """Frames of the source that count as one where motion is looked at: more than one where the camera takes many a second."""
+        return steps_apart(self.source_fps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +197,12 @@ class FlowFields:
     """G non-zero frame offsets; +1 and -1 are always among them."""
     frame_hw: tuple[int, int]
     """Size of the sampled frames, to scale displacements to their pixels."""
+    momentary_flow: npt.NDArray[np.float16] | None = None
+    """(G, T, h, w, 2) the same towards frames of the source, gaps in its own steps (`Clip.step`); None if those are the sampled ones."""
+    momentary_error: UInt8 | None = None
+    """(G, T, h, w)"""
+    momentary_valid: Bool | None = None
+    """(G, T)"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gaps", tuple(int(gap) for gap in self.gaps))
@@ -184,8 +211,19 @@ class FlowFields:
         _check_finite(self, "flow", _freeze_array(self, "flow", np.float16, ("G", "T", "h", "w", 2), sizes))
         _freeze_array(self, "photometric_error", np.uint8, ("G", "T", "h", "w"), sizes)
         _freeze_array(self, "valid", np.bool_, ("G", "T"), sizes)
+        if self.momentary_flow is not None:
+            _check_finite(self, "momentary_flow", _freeze_array(self, "momentary_flow", np.float16, ("G", "T", "h", "w", 2), sizes))
+            _freeze_array(self, "momentary_error", np.uint8, ("G", "T", "h", "w"), sizes)
+            _freeze_array(self, "momentary_valid", np.bool_, ("G", "T"), sizes)
         if not {-1, 1} <= set(self.gaps) or 0 in self.gaps or len(set(self.gaps)) != len(self.gaps):
             raise _fail(self, "gaps", "distinct, non-zero and with -1 and +1", str(self.gaps))
+
+    @cached_property
+    def momentary(self) -> FlowFields:
+        """Flow at the source's own rate, in which motion shows; itself where the sampled frames are as close to each other."""
+        if self.momentary_flow is None or self.momentary_error is None or self.momentary_valid is None:
+            return self
+        return FlowFields(self.momentary_flow, self.momentary_error, self.momentary_valid, self.gaps, self.frame_hw)
 
     def gap(self, gap: int) -> int:
         """Index of a frame gap on the first axis of the arrays."""

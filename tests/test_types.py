@@ -75,6 +75,20 @@ def make(kind, **changed):
     return evidence(**changed) if kind is MotionEvidence else kind(**{**VALID[kind], **changed})
 
 
+def test_flow_at_the_rate_of_the_source_is_that_of_sampled_frames_unless_it_has_its_own():
+    assert (plain := make(FlowFields)).momentary is plain
+    own = {"flow": np.ones((2, T, 3, 4, 2), np.float16), "error": np.ones((2, T, 3, 4), np.uint8), "valid": np.zeros((2, T), bool)}
+    fields = make(FlowFields, **{f"momentary_{name}": array for name, array in own.items()})
+    now = fields.momentary
+    assert now is fields.momentary and now.gaps == fields.gaps and now.frame_hw == fields.frame_hw
+    assert (now.flow == 1).all() and (now.photometric_error == 1).all() and not now.valid.any()
+
+
+@pytest.mark.parametrize(("fps", "step"), [(8, 1), (23.976, 1), (30, 1), (44, 1), (48, 2), (60, 2), (120, 4), (240, 8)])
+def test_fast_cameras_are_looked_at_in_longer_steps(fps, step):
+    assert make(Clip, source_fps=float(fps)).step == step
+
+
 @pytest.mark.parametrize("kind", [*VALID, MotionEvidence])
 def test_valid_products_are_made_and_frozen(kind):
     product = make(kind)
@@ -101,6 +115,22 @@ def test_valid_products_are_made_and_frozen(kind):
         (Clip, {"source_hw": (0, 5)}, r"Clip\.source_hw must be two positive sizes, not \(0, 5\)"),
         (Clip, {"source_frame_count": 3}, r"Clip\.source_frame_count must be at least 4, not 3"),
         (Clip, {"source_fps": float("nan")}, r"Clip\.source_fps must be positive, not nan"),
+        (Clip, {"between": np.zeros((2, 3, 4), np.uint8)}, r"Clip\.between_indices must be of shape \(M\) with {'M': 2}, not \(0,\)"),
+        (
+            Clip,
+            {"between": np.zeros((2, 3, 4), np.uint8), "between_indices": np.array([2, 1])},
+            r"Clip\.between_indices must be strictly increasing",
+        ),
+        (
+            FlowFields,
+            {"momentary_flow": np.zeros((2, T, 3, 5, 2), np.float16)},
+            r"FlowFields\.momentary_flow must be of shape \(G, T, h, w, 2\)",
+        ),
+        (
+            FlowFields,
+            {"momentary_flow": np.zeros((2, T, 3, 4, 2), np.float16)},
+            r"FlowFields\.momentary_error must be a numpy array",
+        ),
         (FlowFields, {"gaps": (1, 2)}, r"FlowFields\.gaps must be distinct, non-zero and with -1 and \+1, not \(1, 2\)"),
         (FlowFields, {"valid": np.ones((3, T), bool)}, r"FlowFields\.valid must be of shape \(G, T\)"),
         (FlowFields, {"photometric_error": np.zeros((2, T, 3, 5), np.uint8)}, r"FlowFields\.photometric_error must be of shape"),

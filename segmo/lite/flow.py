@@ -17,19 +17,11 @@ from segmo.parallel import parallel_map
 from segmo.types import Steps
 
 GAPS = (-4, -1, 1, 4)
-GRID_SIDE = 448  # longer side of the flow grid in pixels; the networks are trained on it, and twice that takes twice the time
 DESCENT_STEPS, REFINEMENT_STEPS, PATCH_STRIDE = 16, 1, 5  # instead of the preset's 25, 5 and 3
 LARGEST_FLOW = 2000.0  # float16 keeps a quarter of a pixel up to here, and no real displacement on this grid is longer
 
 Image = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.floating[Any]]
-
-
-def grid_size(hw: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the flow grid for frames of `hw`; sides are multiples of 4, never larger than the frame needs."""
-    scale = min(1.0, GRID_SIDE / max(hw))
-    height, width = (max(16, round(side * scale / 4) * 4) for side in hw)
-    return height, width
 
 
 def picture_grid(frames: Image, hw: tuple[int, int]) -> Image:
@@ -66,17 +58,13 @@ def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseF
     height, width = grey.shape[1:]
     flow = np.zeros((len(GAPS), len(grey), height, width, 2), np.float16)
     steps = np.zeros((2, len(grey), height // 2, width // 2, 2), np.float16)
-    local = threading.local()
+    searches = Searches()
 
     def search(step: tuple[int, int]) -> None:
         t, side = step
-        if not hasattr(local, "search"):
-            local.search = _search()
-        field = local.search.calc(grey[t], grey[t + side], None)
-        cv2.patchNaNs(field, 0.0)
-        np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
+        field = searches.flow(grey[t], grey[t + side])
         flow[GAPS.index(side), t] = field
-        steps[int(side > 0), t] = cv2.resize(field, (width // 2, height // 2), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+        steps[int(side > 0), t] = halved(field)
 
     ways = {(t + side * k, side) for t in frames for side in (-1, 1) for k in range(max(GAPS))}
     needed = sorted((t, side) for t, side in ways if min(t, t + side) >= 0 and max(t, t + side) < len(grey))
@@ -89,8 +77,9 @@ def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseF
         for g, gap in enumerate(GAPS):
             if 0 <= t + gap < len(grey):
                 if abs(gap) > 1:
-                    flow[g, t] = chained(steps[int(gap > 0)], t, gap)
-                error[g, t], valid[g, t] = _error(grey[t], grey[t + gap], flow[g, t].astype(np.float32)), True
+                    side = gap // abs(gap)
+                    flow[g, t] = chained([steps[int(gap > 0), t + side * k] for k in range(abs(gap))])
+                error[g, t], valid[g, t] = error_of(grey[t], grey[t + gap], flow[g, t].astype(np.float32)), True
 
     for done, _ in enumerate(parallel_map(reach, frames), start=1):
         yield 0.8 + 0.2 * done / len(frames)
@@ -100,33 +89,49 @@ def dense_flow(grey: Image, wanted: Sequence[int] | None = None) -> Steps[DenseF
     return DenseFlow(flow, error, valid)
 
 
-def _search() -> cv2.DISOpticalFlow:
-    """A search on the grid itself, not on half of it as in the preset, which halves the error; a patch at every fifth pixel is enough.
+class Searches:
+    """Searches for flow; threads may share it.
 
-    It keeps buffers, so that each thread needs its own.
+    They search the grid itself, not half of it as the preset does, which halves the error; a patch at every fifth pixel is enough.
     """
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    dis.setFinestScale(0)
-    dis.setPatchStride(PATCH_STRIDE)
-    dis.setGradientDescentIterations(DESCENT_STEPS)
-    dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
-    return dis
+
+    def __init__(self) -> None:
+        self._local = threading.local()  # a search keeps buffers, so that each thread needs its own
+
+    def flow(self, here: Image, there: Image) -> Field:
+        """(h, w, 2) flow from one (h, w) grey image to another."""
+        if not hasattr(self._local, "search"):
+            dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            dis.setFinestScale(0)
+            dis.setPatchStride(PATCH_STRIDE)
+            dis.setGradientDescentIterations(DESCENT_STEPS)
+            dis.setVariationalRefinementIterations(REFINEMENT_STEPS)
+            self._local.search = dis
+        field: Field = self._local.search.calc(here, there, None)
+        cv2.patchNaNs(field, 0.0)
+        return np.clip(field, -LARGEST_FLOW, LARGEST_FLOW, out=field)
 
 
-def chained(steps: npt.NDArray[np.float16], t: int, gap: int) -> Field:
-    """Flow (h, w, 2) from frame t over `gap` frames, along (T, h / 2, w / 2, 2) flow towards the next frame on that side.
+def halved(flow: Field) -> Field:
+    """(h / 2, w / 2, 2) flow on half the grid."""
+    answer: Field = cv2.resize(flow, (flow.shape[1] // 2, flow.shape[0] // 2), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+    return answer
+
+
+def chained(steps: Sequence[npt.NDArray[np.float16]]) -> Field:
+    """Flow (h, w, 2) over several frames, along (h / 2, w / 2, 2) flow from each of them to the next.
 
     On half the grid, which is as good and takes a quarter of the time.
     """
-    height, width = steps.shape[1:3]
-    grid, side = _grid(height, width), gap // abs(gap)
-    gone = steps[t].astype(np.float32)
-    for step in range(t + side, t + gap, side):
-        gone += cv2.remap(steps[step].astype(np.float32), grid + gone, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    height, width = steps[0].shape[:2]
+    grid = _grid(height, width)
+    gone = steps[0].astype(np.float32)
+    for step in steps[1:]:
+        gone += cv2.remap(step.astype(np.float32), grid + gone, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.clip(cv2.resize(gone, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR) * np.float32(2), -LARGEST_FLOW, LARGEST_FLOW)
 
 
-def _error(here: Image, there: Image, flow: Field) -> Image:
+def error_of(here: Image, there: Image, flow: Field) -> Image:
     """(h, w) absolute grey difference of an (h, w) image to another warped by (h, w, 2) flow; 255 where that leaves the picture."""
     height, width = here.shape
     target = _grid(height, width) + flow

@@ -9,7 +9,7 @@ as the flow does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +58,12 @@ class FrameTest:
     """What the camera does here: `travels`, `turns` or `stands still`."""
 
 
-def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameTest | None:
+def test_frame(views: FrameViews, picture: Callable[[int], npt.NDArray[np.uint8]]) -> FrameTest | None:
     """Test a frame against a static scene.
 
     Args:
-        views: of frame t.
-        grey: (T, h, w) all frames on the flow grid.
-        t: index of the frame.
+        views: of the frame.
+        picture: gives the (h, w) grey picture on the flow grid of the frame at a gap; at 0, of this one.
 
     Returns:
         None if there is no frame four frames away.
@@ -74,7 +73,7 @@ def test_frame(views: FrameViews, grey: npt.NDArray[np.uint8], t: int) -> FrameT
         return None
     view, hw = views.towards(gap), views.map_hw
     camera = view.camera * np.float32(0.5)
-    here, there = (cv2.resize(grey[i], (hw[1], hw[0]), interpolation=cv2.INTER_AREA) for i in (t, t + gap))
+    here, there = (cv2.resize(picture(g), (hw[1], hw[0]), interpolation=cv2.INTER_AREA) for g in (0, gap))
     gain = cv2.absdiff(here, warp(there, camera)).astype(np.float32) - cv2.absdiff(here, warp(there, view.in_map_pixels))
     gain = cv2.blur(gain, (3, 3))
     ahead, unsteady = _ahead(view), unsteadiness(views, gap)

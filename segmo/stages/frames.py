@@ -12,18 +12,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from segmo.errors import VideoError
-from segmo.geometry import fit_side, resize_image
+from segmo.geometry import fit_side, grid_size, resize_image
 from segmo.settings import FrameSettings
-from segmo.types import Clip, Float, Int, Steps, UInt8
+from segmo.types import Clip, Float, Int, Steps, UInt8, steps_apart
 from segmo.video import Source, VideoInfo, open_source
 
-VERSION = 2
+VERSION = 3
 
 EFFICIENT_FRAMES = 100
 EFFICIENT_SIDE = 1000
+STEPS_AROUND = 4
+"""Steps of the source around each sampled frame in which its motion shows, as `lite` looks at it."""
 AHEAD = 4
 """Decoded frames that may wait to be shrunk."""
 MAX_CLIP_BYTES = 4 << 30
@@ -42,6 +45,8 @@ class FramePlan:
     """Height and width the frames will have, in pixels."""
     source_hw: tuple[int, int]
     """Height and width of the source as displayed."""
+    between_count: int = 0
+    """Frames besides in which it is looked at how those move."""
 
     @property
     def memory_bytes(self) -> int:
@@ -74,8 +79,9 @@ def working_hw(hw: tuple[int, int], settings: FrameSettings) -> tuple[int, int]:
 def plan(info: VideoInfo, settings: FrameSettings) -> FramePlan:
     """What `sample_frames` will use, as far as it can be told without the timestamps of the source (exact at a constant rate)."""
     timestamps = np.arange(info.frame_count, dtype=np.float64) * (info.duration_s / info.frame_count)
-    total = len(_wanted_part(timestamps, settings))
-    return FramePlan(len(sampled_indices(total, settings)), total, working_hw(info.hw, settings), info.hw)
+    part = _wanted_part(timestamps, settings)
+    indices = part[sampled_indices(len(part), settings)]
+    return FramePlan(len(indices), len(part), working_hw(info.hw, settings), info.hw, len(_around(indices, part, info.fps)))
 
 
 def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
@@ -89,16 +95,25 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
     indices = part[sampled_indices(len(part), settings)]
     planned = FramePlan(len(indices), len(part), working_hw(opened.info.hw, settings), opened.info.hw)
     _check_usable(opened, len(part), planned, settings)
+    around = _around(indices, part, opened.info.fps)
     frames = np.empty((len(indices), *planned.hw, 3), np.uint8)
+    between = np.empty((len(around), *grid_size(planned.hw)), np.uint8)
+    chosen = frozenset(indices.tolist())
     kept: list[int] = []
+    seen: list[int] = []
     with ThreadPoolExecutor(1) as pool:  # shrinks a frame while the next is decoded
         waiting: deque[Future[None]] = deque()
-        for index, frame in opened.read(indices.tolist()):
-            waiting.append(pool.submit(_fill, frames[len(kept)], frame))
-            kept.append(index)
+        wanted = np.sort(np.concatenate([indices, around])).tolist()
+        for index, frame in opened.read(wanted):
+            if index in chosen:
+                waiting.append(pool.submit(_fill, frames[len(kept)], frame))
+                kept.append(index)
+            else:
+                waiting.append(pool.submit(_fill_grey, between[len(seen)], frame))
+                seen.append(index)
             if len(waiting) > AHEAD:
                 waiting.popleft().result()
-            yield len(kept) / len(indices)
+            yield (len(kept) + len(seen)) / len(wanted)
         for shrunk in waiting:
             shrunk.result()
     notes = [*opened.info.notes, *planned.notes]
@@ -120,7 +135,22 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
         source_frame_count=len(part),
         source_fps=opened.info.fps,
         notes=tuple(notes),
+        between=between[: len(seen)],
+        between_indices=np.array(seen, np.int64),
     )
+
+
+def _around(indices: Int, part: Int, fps: float) -> Int:
+    """Indices of frames of the `part` that show how the sampled frames move: those a few steps around each, if these are farther apart."""
+    step = steps_apart(fps)
+    if not len(indices) or np.diff(indices, prepend=indices[0]).max() <= step:
+        return np.zeros(0, np.int64)
+    near = np.unique(indices[:, None] + step * np.arange(-STEPS_AROUND, STEPS_AROUND + 1))
+    return np.setdiff1d(np.intersect1d(near, part), indices)
+
+
+def _fill_grey(place: UInt8, frame: UInt8) -> None:
+    place[:] = cv2.cvtColor(resize_image(frame, place.shape), cv2.COLOR_RGB2GRAY)
 
 
 def _fill(place: UInt8, frame: UInt8) -> None:

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from segmo.device import begin_worker
 from segmo.errors import SettingsError
 from segmo.files import replacing
-from segmo.lite.flow import GAPS, DenseFlow, dense_flow, grey_grid, grid_size, picture_grid
+from segmo.geometry import grid_size
+from segmo.lite.flow import GAPS, DenseFlow, dense_flow, grey_grid, picture_grid
 from segmo.lite.inputs import SCALES, STORED_PLANES, network_input
 from segmo.lite.views import FrameViews
 from segmo.synthetic import SceneConfig, dataset, render, sample_scene

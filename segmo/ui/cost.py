@@ -48,6 +48,8 @@ COSTS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 }
 """Seconds a unit and a megapixel, by stage and model; see `Work.units`. A model that is not here counts as the dearest of its stage until
 it has run. The files are those of the tabs as well."""
+BETWEEN = 0.6
+"""What flow costs for a frame between, as a share of what it costs for one that is used."""
 _READ_FLOW = ("depth", "tracks", "motion", "masks")
 """Stages for which flow is made where their model is lite."""
 
@@ -64,6 +66,8 @@ class Work:
     """Most tracks that are followed."""
     models: Mapping[str, str]
     """The model's name for every role."""
+    between: int = 0
+    """Frames besides that flow leads along."""
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -79,6 +83,8 @@ class Work:
         """What the cost of a stage grows with, beside the megapixels: frames, query frames, or frames with 5000 points each."""
         if stage == "features":
             return self.queries
+        if stage == "flow":
+            return self.frames + BETWEEN * self.between
         pointwise = stage == "tracks" or self.model(stage) == "moseg"
         return self.frames * self.points / 5000 if pointwise else self.frames
 
@@ -109,12 +115,12 @@ def work_of(planned: FramePlan, settings: Settings) -> Work:
     Raises:
         SettingsError: the models do not go together.
     """
-    return _work(planned.frame_count, planned.hw, settings)
+    return _work(planned.frame_count, planned.hw, settings, planned.between_count)
 
 
 def work_on(clip: Clip, settings: Settings) -> Work:
     """What the present settings make of frames that are sampled."""
-    return _work(len(clip), clip.hw, settings)
+    return _work(len(clip), clip.hw, settings, len(clip.between))
 
 
 def estimate(work: Work) -> Estimate:
@@ -172,12 +178,12 @@ def on_zero_gpu() -> bool:
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
-def _work(frames: int, hw: tuple[int, int], settings: Settings) -> Work:
+def _work(frames: int, hw: tuple[int, int], settings: Settings, between: int) -> Work:
     from segmo.stages.tracks import query_frames
     from segmo.zoo.presets import models_of, within_preset
 
     queries = len(query_frames(frames, settings.query.stride)) if frames else 0
-    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, within_preset(settings).tracks.max_tracks, models_of(settings))
+    return Work(frames, frames * hw[0] * hw[1] / 1e6, queries, within_preset(settings).tracks.max_tracks, models_of(settings), between)
 
 
 def _expected(stage: str, work: Work) -> float:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from segmo.geometry import rescale_points, resize_image
 from segmo.lite import corrections, cues, descriptors, heading, objects, parallax, refinement, trajectories, verification
 from segmo.lite.adoption import SHORTEST_STAY
-from segmo.lite.flow import GAPS, dense_flow, grey_grid, grid_size, picture_grid
+from segmo.lite.between import sampled_flow
+from segmo.lite.flow import GAPS, dense_flow
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.once import once
@@ -37,6 +39,7 @@ from segmo.types import (
     Steps,
     Tracks,
 )
+from segmo.zoo import lite_pictures
 from segmo.zoo.lite_motion import is_fusion, load_flow_graph, load_fusion_graph, motion_probability
 from segmo.zoo.registry import LITE_FUSION, LITE_MOTION
 
@@ -55,19 +58,6 @@ def _need(flow: FlowFields | None) -> FlowFields:
     return flow
 
 
-def _pictures(clip: Clip) -> npt.NDArray[np.uint8]:
-    """(T, h, w, 3) on the flow grid, from which all smaller ones are made: bringing a frame there takes longer than most that follows."""
-    return once(clip, "pictures", lambda: picture_grid(clip.frames, grid_size(clip.hw)))
-
-
-def _grey(clip: Clip) -> npt.NDArray[np.uint8]:
-    return once(clip, "grey", lambda: grey_grid(_pictures(clip)))
-
-
-def _lab(clip: Clip, hw: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    return once(clip, ("lab", hw), lambda: refinement.lab_grid(_pictures(clip), hw))
-
-
 def _known_motion(fields: FlowFields) -> list[dict[int, parallax.EgoMotion]]:
     """What depth has found of the camera's motion, frame by frame and by gap; empty where depth came from the cache or another model."""
     return once(fields, "motion", lambda: [{} for _ in range(fields.flow.shape[1])])
@@ -82,13 +72,16 @@ def _import_ahead() -> None:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-4"
+    identity = "lite-flow-5"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
-        """Flow at gaps of one and four frames."""
+        """Flow at gaps of one and four frames; of the source too, where the sampled ones lie farther apart."""
         Thread(target=_import_ahead, daemon=True).start()
-        found = yield from dense_flow(_grey(clip))
-        return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw)
+        if not len(clip.between):
+            found = yield from dense_flow(lite_pictures.grey(clip))
+            return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw)
+        found, now = yield from sampled_flow(lite_pictures.by_index(clip), clip.source_indices.tolist(), clip.step)
+        return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw, now.flow, now.error, now.valid)
 
 
 class LiteTracks:
@@ -111,15 +104,15 @@ class LiteTracks:
 class LiteDepth:
     """Relative inverse depth from motion parallax."""
 
-    identity = "lite-depth-3"
+    identity = "lite-depth-4"
     needs_flow = True
 
     def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
         """Inverse depth on half the flow grid; frames whose camera does not translate are marked unreliable."""
-        fields = _need(flow)
+        fields = _need(flow).momentary
         hw = (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
         maps = np.zeros((len(clip), *hw), np.float16)
-        reliable, known, pictures = np.zeros(len(clip), np.bool_), _known_motion(fields), _pictures(clip)
+        reliable, known, pictures = np.zeros(len(clip), np.bool_), _known_motion(fields), lite_pictures.pictures(clip)
 
         def one(t: int) -> npt.NDArray[np.float32] | None:
             guide = resize_image(pictures[t], hw)
@@ -141,7 +134,7 @@ class LiteFeatures:
 
     def describe(self, clip: Clip, frames: Int) -> Steps[FeatureMaps]:
         """Descriptors of the query frames."""
-        pictures, described = _pictures(clip), []
+        pictures, described = lite_pictures.pictures(clip), []
         for features in parallel_map(lambda t: descriptors.describe(pictures[t]).astype(np.float16), frames):
             described.append(features)
             yield len(described) / len(frames)
@@ -194,7 +187,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-20-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-21-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
@@ -223,13 +216,15 @@ class LiteMotion:
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
         """What single frames show, and what that comes to along the flow."""
         frames, hw = len(clip), (fields.grid_hw[0] // 2, fields.grid_hw[1] // 2)
-        grey, known = _grey(clip), _known_motion(fields)
+        now, known = fields.momentary, _known_motion(fields.momentary)
+        around = lite_pictures.pictures_around(clip)
         model = self._network = self._network or load_flow_graph()
 
         def look(t: int) -> _Look:
-            views = FrameViews(fields.flow[:, t], fields.valid[:, t], known[t])
-            seen = network_input(views, fields.photometric_error[:, t])
-            test, motion, gap = verification.test_frame(views, grey, t), heading.motion_ahead(views), verification.longest_gap(views)
+            views = FrameViews(now.flow[:, t], now.valid[:, t], known[t])
+            seen = network_input(views, now.photometric_error[:, t])
+            test = verification.test_frame(views, partial(around, t))
+            motion, gap = heading.motion_ahead(views), verification.longest_gap(views)
             ahead = np.zeros((*hw, 2), np.float16) if gap is None else (views.towards(gap).residual * np.sign(gap)).astype(np.float16)
             return _Look(motion_probability(seen, model), seen.error, ahead, cues.frame_residuals(views), test, motion)
 
@@ -244,13 +239,13 @@ class LiteMotion:
         network, tests = np.stack([seen.opinion for seen in looks]), [seen.test for seen in looks]
         cue = np.concatenate([chunk.result() for chunk in cue_chunks])
         standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        against = against_heading(fields, tests, [seen.motion for seen in looks])
+        against = against_heading(now, tests, [seen.motion for seen in looks])
         evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
         links = flow_links(fields, hw)
         joint = cues.sigmoid(links.smooth(cues.logit(cues.sigmoid(evidence))))
         errors, residual = np.stack([seen.error for seen in looks]), np.stack([seen.residual for seen in looks]).astype(np.float32)
         judges = Judges(network, standing_out, joint, residual, errors, tests)
-        return Judged(judges, np.broadcast_to(against, joint.shape), _lab(clip, hw), links)
+        return Judged(judges, np.broadcast_to(against, joint.shape), lite_pictures.lab(clip, hw), links)
 
     def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
         """What moves according to all judges, before it is asked whether a static scene could look the same."""
@@ -288,7 +283,7 @@ class LiteMasks:
         """Masks at the size of the sampled frames."""
         clip, fields, evidence = inputs.clip, _need(inputs.flow), inputs.labels.evidence
         hw = evidence.probability_maps.shape[1:]
-        lab = _lab(clip, hw)
+        lab = lite_pictures.lab(clip, hw)
         yield 0.1
         shift = float(cues.logit(np.array(inputs.labels.threshold)))
         logits = cues.logit(evidence.probability_maps) - shift
@@ -345,7 +340,7 @@ def finish_masks(
     for number, kept in enumerate(selected, start=1):
         numbered[painted == kept] = number
     clicked = [number for number, kept in enumerate(selected, start=1) if kept in clicked]
-    pictures = _pictures(clip)
+    pictures = lite_pictures.pictures(clip)
 
     def full_size(t: int) -> npt.NDArray[np.uint8]:
         return refinement.full_size(logits[t], numbered[t], pictures[t], clip.hw)

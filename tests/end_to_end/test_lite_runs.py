@@ -93,6 +93,19 @@ def test_real_video_with_a_mover_that_the_camera_follows(name: str, similarity: 
     assert boundary_f(moving, truth).mean() > boundary
 
 
+@pytest.mark.parametrize(("name", "part", "similarity"), [("blackswan", 2, 0.77), ("libby", 2, 0.68), ("blackswan", 4, 0.70)])
+def test_frames_that_are_left_out_still_tell_what_moves(name: str, part: int, similarity: float, shared: Path) -> None:
+    """A clip of which every second frame is used: without those between it was .41 and .37."""
+    from PIL import Image
+
+    davis = shared / "davis-dev"
+    names = sorted(path.stem for path in (davis / "Annotations" / "480p" / name).glob("*.png"))
+    result = segment(davis / "JPEGImages" / "480p" / name, Settings(frames=FrameSettings(efficiency=False, max_frames=len(names) // part)))
+    assert len(result.clip) == len(names) // part
+    truth = np.stack([np.asarray(Image.open(davis / "Annotations" / "480p" / name / f"{used}.png")) > 0 for used in result.clip.names])
+    assert region_similarity(result.masks.labels > 0, truth).mean() > similarity
+
+
 def test_a_car_that_overtakes_a_driving_camera_moves_and_the_lamp_posts_do_not(shared: Path) -> None:
     part = FrameSettings(start_s=1.0, length_s=2.0, max_frames=40)
     result = segment(shared / "clips" / "driving.mp4", Settings(frames=part))

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from segmo.geometry import GRID_SIDE, grid_size
 from segmo.lite.camera import fit_homography, homography_flow
-from segmo.lite.flow import GAPS, GRID_SIDE, dense_flow, grid_size
+from segmo.lite.flow import GAPS, dense_flow
 from segmo.types import finish
 
 

@@ -88,6 +88,15 @@ def test_every_model_of_a_preset_has_costs_and_fewer_tracks_cost_less() -> None:
     assert points == [5000, 5000, 2000]
 
 
+def test_frames_between_those_that_are_used_cost_flow_and_nothing_else() -> None:
+    near, sparse = (
+        cost.estimate(cost.work_of(FramePlan(100, total, (480, 854), (480, 854), between), Settings(preset="lite"))).seconds
+        for total, between in ((100, 0), (300, 200))
+    )
+    assert 1.5 * near["flow"] < sparse["flow"] < 3 * near["flow"]
+    assert {**sparse, "flow": 0} == {**near, "flow": 0}
+
+
 def test_a_model_chosen_by_hand_costs_what_it_costs_in_any_preset() -> None:
     planned = FramePlan(100, 100, (480, 854), (480, 854))
     mixed, paper = (
