@@ -42,7 +42,8 @@ def grid_size(hw: tuple[int, int]) -> tuple[int, int]:
 def resize_image(image: npt.NDArray[Any], hw: tuple[int, int]) -> npt.NDArray[Any]:
     """An (H, W) or (H, W, C) image of uint8, uint16 or float32 at another size; the input itself where the size is the same.
 
-    Area interpolation where a side shrinks (no aliasing), bilinear where both grow.
+    Area interpolation where sides shrink and none grows (no aliasing), bilinear where they grow. OpenCV is bilinear, too, where one side
+    shrinks and the other grows: nobody asks for that by more than the rounding of a size.
     """
     if image.shape[:2] == hw:
         return image
@@ -143,7 +144,7 @@ def sample_map(values: Float, xy: Float, frame_hw: tuple[int, int]) -> npt.NDArr
     height, width = values.shape[:2]
     points = rescale_points(xy, frame_hw, (height, width))
     x, y = np.clip(points[:, 0], 0, width - 1), np.clip(points[:, 1], 0, height - 1)
-    left, top = np.minimum(x.astype(np.int64), max(width - 2, 0)), np.minimum(y.astype(np.int64), max(height - 2, 0))
+    left, top = x.astype(np.int64), y.astype(np.int64)
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     shape = (len(points),) + (1,) * (values.ndim - 2)
     u, v = (x - left).reshape(shape).astype(np.float32), (y - top).reshape(shape).astype(np.float32)

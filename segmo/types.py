@@ -9,7 +9,6 @@ product, so that a caller can show progress, and stop it at any yield. `finish` 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,11 +94,9 @@ def _check_finite(owner: object, field: str, value: npt.NDArray[Any]) -> None:
         raise _fail(owner, field, "finite", "an array with NaN or infinity")
 
 
-def _check_increasing(owner: object, field: str, value: npt.NDArray[Any], stop: int | None = None) -> None:
+def _check_increasing(owner: object, field: str, value: npt.NDArray[Any]) -> None:
     if value.size and (np.diff(value) <= 0).any():
         raise _fail(owner, field, "strictly increasing", str(value[:8].tolist()))
-    if value.size and stop is not None and (value[0] < 0 or value[-1] >= stop):
-        raise _fail(owner, field, f"within 0..{stop - 1}", f"{value[0]}..{value[-1]}")
 
 
 def _freeze_strings(owner: object, field: str) -> None:
@@ -392,8 +389,3 @@ class ObjectMasks:
     def nothing_moves(self) -> bool:
         """Whether the clip shows no moving object."""
         return not self.object_ids.size
-
-
-def field_names(kind: type) -> tuple[str, ...]:
-    """Names of the fields of a product type, in order."""
-    return tuple(field.name for field in dataclasses.fields(kind))

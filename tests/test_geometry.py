@@ -48,6 +48,22 @@ def test_resize_image_keeps_rank_dtype_and_mean(shape, dtype):
     assert resize_image(image, (9, 12)) is image
 
 
+@pytest.mark.parametrize("hw", [(15, 30), (10, 30), (15, 20)])
+def test_an_image_that_no_side_shrinks_of_stays_smooth(hw):
+    ramp = np.add.outer(10 * np.arange(10), 10 * np.arange(20)).astype(np.float32)
+    enlarged = resize_image(ramp, hw)
+    for axis, (old, new) in enumerate(zip(ramp.shape, hw, strict=True)):
+        inner = np.diff(enlarged, axis=axis)[2:-2, 2:-2]
+        np.testing.assert_allclose(inner, 10 * old / new, rtol=1e-4)  # pixels repeated would be steps of 0 and 10
+
+
+def test_one_side_that_shrinks_is_enough_to_average():
+    rows = np.zeros((20, 20), np.float32)
+    rows[::2] = 1
+    for lines, hw in ((rows, (4, 20)), (rows.T, (20, 4))):
+        np.testing.assert_allclose(resize_image(lines, hw), 0.5, atol=0.11)  # each covers three of one kind and two of the other
+
+
 def test_enlarging_aligns_borders_not_outer_centres():
     ramp = np.tile(np.arange(4, dtype=np.float32), (2, 1))
     enlarged = resize_map(ramp, (4, 8))
@@ -140,6 +156,14 @@ def test_shrunk_labels_take_the_majority():
     np.testing.assert_array_equal(resize_labels(labels, (10, 10))[0], np.repeat([[0] * 4 + [5] * 6], 10, axis=0))
 
 
+@pytest.mark.parametrize(("left", "right"), [(0, 5), (5, 0), (4, 5), (5, 4)])
+def test_where_two_share_a_pixel_alike_the_lower_id_has_it(left, right):
+    labels = np.full((1, 12, 12), left, np.uint8)
+    labels[:, :, 5:] = right
+    expected = np.repeat([[left] * 2 + [min(left, right)] + [right] * 3], 6, axis=0)
+    np.testing.assert_array_equal(resize_labels(labels, (6, 6))[0], expected)
+
+
 @pytest.mark.parametrize("value", [0, 4])
 def test_labels_of_one_value_stay_so(value):
     assert (resize_labels(np.full((1, 8, 8), value, np.uint8), (20, 20)) == value).all()
@@ -152,3 +176,10 @@ def test_a_picture_to_look_at_is_shrunk_and_enlarged_as_any_other(hw):
     seen, exact = (resize(picture, hw).astype(int) for resize in (resize_picture, resize_image))
     assert seen.shape == (*hw, 3)
     assert np.abs(seen - exact).max() <= 3
+
+
+def test_a_picture_to_look_at_shows_no_pattern_that_only_shrinking_makes():
+    fine = np.zeros((120, 200, 3), np.uint8)
+    fine[::2, ::2] = fine[1::2, 1::2] = 255
+    small = resize_picture(fine, (35, 61))
+    assert np.ptp(small.astype(int)) < 40 and abs(small.mean() - 127.5) < 2

@@ -17,7 +17,6 @@ from segmo.types import (
     MotionLabels,
     ObjectMasks,
     Tracks,
-    field_names,
     finish,
 )
 
@@ -92,9 +91,10 @@ def test_fast_cameras_are_looked_at_in_longer_steps(fps, step):
 @pytest.mark.parametrize("kind", [*VALID, MotionEvidence])
 def test_valid_products_are_made_and_frozen(kind):
     product = make(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(product, field_names(kind)[0], None)
-    for name in field_names(kind):
+        setattr(product, names[0], None)
+    for name in names:
         value = getattr(product, name)
         if isinstance(value, np.ndarray):
             with pytest.raises(ValueError, match="read-only"):
@@ -105,6 +105,7 @@ def test_valid_products_are_made_and_frozen(kind):
     ("kind", "changed", "said"),
     [
         (Clip, {"frames": np.zeros((T, H, W), np.uint8)}, r"Clip\.frames must be of shape \(T, H, W, 3\), not \(4, 6, 8\)\. "),
+        (Clip, {"frames": np.zeros((T, H, W, 4), np.uint8)}, r"Clip\.frames must be of shape \(T, H, W, 3\), not \(4, 6, 8, 4\)"),
         (Clip, {"frames": np.zeros((T, H, W, 3), np.float32)}, r"Clip\.frames must be of dtype uint8, not float32"),
         (Clip, {"frames": [[0]]}, r"Clip\.frames must be a numpy array of shape \(T, H, W, 3\), not a list"),
         (Clip, {"frames": np.zeros((T, 0, W, 3), np.uint8)}, r"Clip\.frames must be at least one frame"),
@@ -147,6 +148,7 @@ def test_valid_products_are_made_and_frozen(kind):
         (DepthMaps, {"reliable": np.ones(T, np.uint8)}, r"DepthMaps\.reliable must be of dtype bool, not uint8"),
         (Tracks, {"positions_xy": np.full((N, T, 2), np.inf, np.float32)}, r"Tracks\.positions_xy must be finite"),
         (Tracks, {"visibility": np.full((N, T), -0.1, np.float32)}, r"Tracks\.visibility must be within \[0, 1\]"),
+        (Tracks, {"visibility": np.eye(N, T, dtype=np.float32) - 0.1}, r"Tracks\.visibility must be within \[0, 1\]"),
         (Tracks, {"query_frames": np.full(N, T)}, r"Tracks\.query_frames must be within 0\.\.3, not 4\.\.4"),
         (FeatureMaps, {"query_frames": np.array([2, 0])}, r"FeatureMaps\.query_frames must be strictly increasing"),
         (MotionEvidence, {"moving_score": 1.1}, r"MotionEvidence\.moving_score must be within \[0, 1\], not 1\.1"),
@@ -193,6 +195,12 @@ def test_nothing_moves():
     assert empty.nothing_moves
     assert not make(ObjectMasks).nothing_moves
     assert evidence(track_probability=np.zeros(0, np.float32), probability_maps=np.zeros((T, 0, 0), np.float16)).moving_score == 0.5
+
+
+def test_an_id_may_be_the_highest_and_its_object_out_of_sight():
+    labels = np.array([[[255, 0]], [[0, 1]]], np.uint8)
+    masks = make(ObjectMasks, labels=labels, object_ids=np.array([1, 255]), motion_scores=np.ones(2, np.float32))
+    assert masks.areas().tolist() == [[0, 1], [1, 0]]
 
 
 def test_flow_finds_its_gaps():
