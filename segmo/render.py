@@ -1,4 +1,4 @@
-"""Pictures of the products for people: masks over frames, depth, flow, features, trails and motion probabilities.
+"""Pictures of the products for people: masks over frames, depth, features, trails and motion probabilities.
 
 Arrays in, RGB uint8 frames out; nothing is read, written or kept. Every function draws on a copy. Sizes of lines, dots and text follow the
 size of the frame. Colours keep their meaning everywhere: an object has the same colour in every picture (`OBJECT_COLOURS`), and a
@@ -122,12 +122,6 @@ def cut_out(frame: UInt8, labels: UInt8) -> UInt8:
     return result
 
 
-def on_white(frame: UInt8, labels: UInt8) -> UInt8:
-    """(H, W, 3) what moves, on white, with a soft edge."""
-    alpha = cut_out(frame, labels)[..., 3].astype(np.float32) / 255
-    return np.asarray(cv2.blendLinear(frame, np.full_like(frame, 255), alpha, 1 - alpha), np.uint8)
-
-
 def depth_colours(inverse_depth: Float, hw: tuple[int, int], reliable: bool = True) -> UInt8:
     """(H, W, 3) inverse depth (h, w) in [0, 1] in the perceptually even map `inferno`: near is bright. Grey and captioned if unreliable."""
     levels = _levels(inverse_depth, hw)
@@ -139,20 +133,6 @@ def depth_colours(inverse_depth: Float, hw: tuple[int, int], reliable: bool = Tr
     caption = _label("depth is not reliable here", 14 * _unit(canvas), _INK)
     _paste(canvas, caption, (hw[1] - caption.shape[1]) // 2, hw[0] - 2 * caption.shape[0])
     return canvas
-
-
-def flow_colours(flow: Float, max_length: float | None = None) -> UInt8:
-    """(H, W, 3) flow (H, W, 2) on the colour wheel of Baker et al. 2011 ("A database and evaluation methodology for optical flow").
-
-    Hue is direction; saturation is length, full at `max_length` pixels (by default at the 99th percentile) and darker beyond.
-    """
-    x, y = (np.ascontiguousarray(-flow[..., axis], np.float32) for axis in (0, 1))
-    length, angle = cv2.cartToPolar(x, y)
-    scale = np.percentile(length, 99) if max_length is None else max_length
-    radius = (length / max(float(scale), 1e-3))[..., None]
-    wheel = _colour_wheel()
-    hue = wheel[(angle * (len(wheel) / (2 * np.pi)) + len(wheel) / 2).astype(np.intp) % len(wheel)]
-    return (np.where(radius <= 1, 1 - radius * (1 - hue), 0.75 * hue) * 255).astype(np.uint8)
 
 
 def feature_colours(maps: FeatureMaps, hw: tuple[int, int] | None = None) -> UInt8:
@@ -330,15 +310,6 @@ def _draw_dots(canvas: UInt8, positions_xy: Float, colours: UInt8, radius: float
     drawn = pixels[at] * (1 - outer) + (inner * own + (1 - inner) * np.array(_INK, np.float32)) * outer
     order = np.argsort((outer[:, 0] * 255).astype(np.uint8), kind="stable")  # where dots overlap, the fullest and latest is written last
     pixels[at[order]] = drawn[order].round().astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=1)
-def _colour_wheel() -> npt.NDArray[np.float32]:
-    """(1024, 3) colours in [0, 1] once around the wheel, whose six arcs have 15, 6, 4, 11, 13 and 6 steps of the original."""
-    corners = np.array([(1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1), (1, 0, 0)], np.float64)
-    stops = np.cumsum([0, 15, 6, 4, 11, 13, 6])
-    at = np.linspace(0, stops[-1], 1024)
-    return np.stack([np.interp(at, stops, channel) for channel in corners.T], axis=1).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=512)

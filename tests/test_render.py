@@ -130,14 +130,7 @@ def test_cut_out_is_opaque_inside_transparent_outside_and_soft_between() -> None
     assert (cut[away_from(labels, 10), :3] == 0).all()  # the background cannot be brought back
 
 
-def test_on_white_shows_the_objects_on_white() -> None:
-    labels, frame = two_discs(), plain(40)
-    drawn = render.on_white(frame, labels)
-    assert (drawn[60, 45] == 40).all()
-    assert (drawn[away_from(labels, 2)] == 255).all()
-
-
-# --- depth, flow, features -----------------------------------------------------------------------------------------------------------
+# --- depth, features -----------------------------------------------------------------------------------------------------------------
 
 
 def test_depth_gets_brighter_the_nearer_it_is() -> None:
@@ -153,19 +146,6 @@ def test_unreliable_depth_is_grey_and_says_so() -> None:
     assert (drawn[:150] == drawn[:150, :, :1]).all()
     words = drawn[200:] > 200
     assert words.any()
-
-
-@pytest.mark.parametrize(
-    ("direction", "rgb"),  # the published wheel: right is red, down yellow, left cyan, up blue-violet
-    [((1, 0), (True, False, False)), ((0, 1), (True, True, False)), ((-1, 0), (False, True, True)), ((0, -1), (False, False, True))],
-)
-def test_flow_has_the_hues_of_the_standard_wheel(direction: tuple[int, int], rgb: tuple[bool, ...]) -> None:
-    flow = np.full((4, 5, 2), direction, np.float16) * 8
-    strong = render.flow_colours(flow, max_length=8)[0, 0]
-    weak = render.flow_colours(flow, max_length=80)[0, 0]
-    assert tuple((strong > 150).tolist()) == rgb
-    assert weak.min() > 200
-    assert (render.flow_colours(flow * 0) == 255).all()
 
 
 def make_features(values: np.ndarray[Any, Any]) -> FeatureMaps:
