@@ -224,6 +224,41 @@ def test_too_few_frames_says_what_to_do(clip, settings, said):
         finish(sample_frames(clip, settings))
 
 
+@pytest.fixture
+def damaged(clip, monkeypatch):
+    """Reads the clip as if only these frames could be decoded, one of which the decoder found errors in."""
+
+    def sampled(readable):
+        source = stage.open_source(clip)
+        whole = source.read
+
+        def read(indices):
+            source.damaged = 1
+            yield from ((index, frame) for index, frame in whole(indices) if index in readable)
+
+        source.read = read
+        monkeypatch.setattr(stage, "open_source", lambda _: source)
+        return finish(sample_frames(clip, FrameSettings(max_frames=6)))
+
+    return sampled
+
+
+def test_frames_that_cannot_be_decoded_are_left_out_and_told(damaged):
+    sampled = damaged({0, 40, 60, 100})  # of 0, 20, 40, 60, 80 and 100
+    assert sampled.source_indices.tolist() == seen(sampled) == [0, 40, 60, 100]
+    assert sampled.names == ("00000", "00040", "00060", "00100")
+    np.testing.assert_allclose(sampled.timestamps_s, [0, 4 / 3, 2, 10 / 3], atol=1e-6)
+    assert sampled.notes[-2:] == (
+        "2 of the 6 frames could not be decoded and were left out.",
+        "1 of the frames used are damaged in the file and may show errors.",
+    )
+
+
+def test_a_clip_of_which_one_frame_can_be_decoded_is_refused(damaged):
+    with pytest.raises(VideoError, match=r"Only 1 frame of .*clip\.mp4 could be decoded, and motion needs at least 2\. Copy or export"):
+        damaged({40})
+
+
 def test_a_single_image_has_no_motion(tmp_path):
     Image.new("RGB", (48, 32)).save(tmp_path / "photo.png")
     for source in (tmp_path / "photo.png", tmp_path):
