@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from segmo.cache import StageCache
-from segmo.errors import DeviceError, SegmoError, SettingsError, VideoError, WeightsError
+from segmo.errors import DeviceError, ProductError, SegmoError, SettingsError, VideoError, WeightsError
 from segmo.pipeline import STAGES, compute, missing, run, segment
 from segmo.settings import Correction, FrameSettings, MaskSettings, ModelSettings, MotionSettings, QuerySettings, Settings, TrackSettings
-from segmo.types import finish
+from segmo.types import DepthMaps, finish
 
 SETTINGS = Settings(query=QuerySettings(stride=3))
 
@@ -199,6 +199,16 @@ def test_errors_name_the_stage(source, cache, raised, expected):
     with pytest.raises(expected, match=r"^Stage tracks") as caught:
         segment(source, SETTINGS, cache=cache, store=fakes.FakeStore(tracks=Broken))
     assert type(caught.value) is expected
+
+
+def test_a_depth_model_that_leaves_frames_out_is_named(source, cache):
+    class Short(fakes.FakeDepth):
+        def depth(self, clip, flow):
+            yield 0.5
+            return DepthMaps(np.zeros((len(clip) - 1, 4, 4), np.float16), np.zeros(len(clip) - 1, bool))
+
+    with pytest.raises(ProductError, match=r"^Stage depth: The depth model fake-depth-1 answered for 5 of 6 frames"):
+        segment(source, SETTINGS, cache=cache, store=fakes.FakeStore(depth=Short))
 
 
 def test_a_missing_source_names_the_first_stage(tmp_path, cache):
