@@ -118,8 +118,8 @@ def test_the_radius_follows_the_diagonal() -> None:
 def test_similarities_of_labels_are_those_of_each_pair_of_masks() -> None:
     random = np.random.default_rng(0)
     coarse = random.integers(0, 4, (2, 3, 6, 8))
-    pred, gt = np.repeat(np.repeat(coarse, 8, axis=2), 8, axis=3).astype(np.uint8)
-    gt[:, :8, :8] = 255
+    pred, gt = np.repeat(np.repeat(coarse, 15, axis=2), 15, axis=3).astype(np.uint8)  # a diagonal that asks for a radius of two pixels
+    gt[:, :15, :15] = 255
     void = gt == 255
     j, f = label_similarities(pred, gt, [1, 2, 3, 9], [1, 2, 3], void)
     assert j.shape == f.shape == (4, 3, 3)

@@ -116,6 +116,21 @@ def test_what_a_click_has_added_to_an_object_is_dropped_with_it_or_alone():
     assert not whole.any() and (alone == truth[0]).all()
 
 
+def test_foreground_of_nobody_that_is_elsewhere_stays():
+    lab, links, truth = scene([(6, 4, 200), (26, 4, 150)])
+    logits = np.where(truth.any(axis=0), 3.0, -3.0).astype(np.float32)
+    found = correct(logits, lab, links, [click(3, 9, 8 + 3 * STEP, False)], truth[0].astype(int)) > 0
+    assert (found == truth[1]).all()
+
+
+def test_of_what_clicks_have_added_only_the_denied_part_goes():
+    lab, links, truth = scene([(6, 4, 200), (26, 4, 150)])
+    logits = np.full((FRAMES, HEIGHT, WIDTH), -2.0, np.float32)
+    clicks = [click(0, 9, 8, True), click(0, 30, 8, True), click(3, 30, 8 + 3 * STEP, False)]
+    found = correct(logits, lab, links, clicks, np.zeros(logits.shape, int)) > 0
+    assert min(overlap(found, truth[0])) > 0.6 and not (found & truth[1]).any()
+
+
 def test_a_click_on_textured_ground_adds_as_much_as_can_be_seen_and_keeps_it():
     lab, links, _ = textured(160, 240)
     found = apply_corrections(

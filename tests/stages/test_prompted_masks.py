@@ -76,6 +76,15 @@ def test_an_object_is_large_enough_where_it_is_seen():
     assert "of the frames that show them" in text and "with lite" in text
 
 
+def test_what_was_found_twice_moves_as_surely_as_the_surer_of_both():
+    mask = np.zeros((FRAMES, *HW), bool)
+    mask[:, 10:25, 10:25] = True
+    tracks = [ObjectTrack(np.packbits(each, axis=-1), np.ones(FRAMES, bool), (7,)) for each in (mask, mask, mask[:, ::-1])]
+    masks = number_objects(tracks, [0.5, 0.75, 0.25], HW, MaskSettings())
+    assert masks.object_ids.tolist() == [1, 2] and np.array_equal(masks.labels == 1, mask)
+    assert masks.motion_scores.tolist() == [0.75, 0.25]
+
+
 def test_clicks_add_and_take_away(scene):
     clicks = (Correction(3, 0.125, 0.75, True), Correction(9, 0.7, 0.7, False))
     masks = masks_of(scene, MaskSettings(corrections=clicks))
