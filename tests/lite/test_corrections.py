@@ -165,13 +165,14 @@ def test_an_added_patch_ends_at_a_cut_although_the_next_scene_has_its_colour():
         assert shown[shot].all() and shown.sum() == shot.stop - shot.start
 
 
-def test_a_small_patch_leaves_the_picture_where_the_ground_does():
+@pytest.mark.parametrize(("pace", "place"), [(4, 8), (1, 3)])
+def test_a_small_patch_leaves_the_picture_where_the_ground_does(pace, place):
     lab, _, _ = textured(60, 90)
     back = np.zeros((FRAMES, 60, 90, 2), np.float16)
-    back[..., 0] = 4
+    back[..., 0] = pace
     links = FlowLinks(-back, back, np.zeros((2, FRAMES, 60, 90), np.uint8), (60, 90))
     found = apply_corrections(
-        np.full(lab.shape[:3], -2.0, np.float32), lab, links, [Correction(0, 8 / 90, 0.5, True)], np.zeros(lab.shape[:3], int)
+        np.full(lab.shape[:3], -2.0, np.float32), lab, links, [Correction(0, (place + 0.5) / 90, 0.5, True)], np.zeros(lab.shape[:3], int)
     )
     shown = (found.logits > 0).any(axis=(1, 2))
     assert shown[:2].all() and not shown[5:].any()
@@ -185,6 +186,12 @@ def test_what_clicks_have_added_is_claimed_by_the_object_there_or_becomes_one():
     claimed, ids = claim_added(painted, added, clicks)
     assert ids == [3, 4]  # the third has been taken back
     assert (claimed[0, 2:5, 0] == 3).all() and (claimed[:2, 6:, 6:] == 4).all() and (claimed > 0).sum() == 4 * 32 + 1 + 8
+
+
+def test_what_a_click_adds_takes_nothing_from_another_object():
+    painted, added = np.array([[[1, 1, 0, 0, 2, 2]]], np.int32), np.array([[[0, 1, 1, 1, 1, 0]]], np.int32)
+    claimed, ids = claim_added(painted, added, [Correction(0, 0.2, 0.5, True)])
+    assert claimed.tolist() == [[[1, 1, 1, 1, 2, 2]]] and ids == [1]
 
 
 def test_clicked_objects_are_kept_however_small_brief_and_many():
