@@ -11,7 +11,7 @@ import pytest
 from mask_trees import write_palette
 
 from segmo.cli.main import main
-from segmo.evaluation.detection import compare_volumes
+from segmo.evaluation.detection import Detection, SequenceDetection, compare_volumes
 
 
 def scene() -> np.ndarray:
@@ -56,10 +56,30 @@ def test_specks_do_not_count() -> None:
     assert compare_volumes(truth, truth)[0] == 0
 
 
+def test_an_object_is_as_large_as_it_is_where_it_is_seen() -> None:
+    truth = np.zeros((4, 30, 40), np.uint8)
+    truth[2, 5, 5:8] = 1  # three of 1200 pixels, in one frame of four
+    assert compare_volumes(truth, truth) == (1, 1, 0, 0)
+
+
+def test_what_lies_mostly_elsewhere_is_no_part_of_an_object() -> None:
+    pred = halves()
+    pred[:, 15:, :] = 3  # all the ground below, and the lower half of the first
+    assert compare_volumes(pred, scene()) == (2, 1, 0, 0)
+
+
 def test_ids_that_change_half_way_are_a_split() -> None:
     pred = scene()
     pred[2:][pred[2:] == 1] = 9
     assert compare_volumes(pred, scene())[2] == 1
+
+
+def test_a_single_object_is_a_hit_or_a_false_alarm_and_what_hardly_moves_is_neither() -> None:
+    shares_and_predicted = [(0.0, 1), (0.0, 0), (0.0, 0), (0.0, 0), (0.01, 1), (0.5, 0), (0.009, 0)]
+    rows = tuple(SequenceDetection(str(k), share, predicted, 0, 0, 0, 0) for k, (share, predicted) in enumerate(shares_and_predicted))
+    summary = Detection(rows).summary()
+    assert (summary["still_sequences"], summary["false_alarms"]) == (4, 0.25)
+    assert (summary["moving_sequences"], summary["hits"]) == (2, 0.5)
 
 
 def strict(text: str) -> dict[str, Any]:
