@@ -51,6 +51,21 @@ def test_a_point_survives_three_hidden_frames_but_is_not_visible_behind_ten() ->
             assert np.abs(tracks.positions[0, -1] - 20).max() < 1e-3
 
 
+@pytest.mark.parametrize("doubt", ["flow does not come back", "light changes"])
+def test_a_point_stays_unsure_behind_a_step_that_was(doubt: str) -> None:
+    flow, error, valid = constant_flow(20, (0, 0))
+    for g, gap in enumerate(GAPS):
+        for t in range(20):
+            if min(t, t + gap) < 10 <= max(t, t + gap):
+                if doubt == "light changes":
+                    error[g, t] = 100
+                elif gap > 0:
+                    flow[g, t] = (3, 0)
+    tracks = finish(chain(flow, error, valid, np.array([[0, 20, 20], [19, 20, 20]], np.float32)))
+    seen = tracks.visibility * tracks.confidence > 0.5
+    assert seen[0].tolist() == [True] * 10 + [False] * 10 and seen[1].tolist() == [False] * 10 + [True] * 10
+
+
 def test_pooling_weighs_by_visibility() -> None:
     maps = np.zeros((4, 10, 10), np.float32)
     maps[2:] = 1
