@@ -60,7 +60,8 @@ def test_our_own_output_folder_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["white background", "grey bitmap", "palette", "bmp"])
-def test_fbms_annotates_some_frames_and_names_them_its_own_way(tmp_path: Path, style: str) -> None:
+def test_freiburg_annotates_some_frames_and_names_them_its_own_way(tmp_path: Path, style: str) -> None:
+    # Neither this function nor the next is called FBMS: the folder that a test gets is called like it, and the data set is told by that, too.
     truth = moving_square(10)
     own = tmp_path / "Testset/cars1"
     write_pictures(own, [f"cars1_{number:02d}" for number in range(1, 11)])
@@ -91,7 +92,7 @@ def write_fbms_mask(folder: Path, mask: np.ndarray, number: int, style: str) -> 
         write_palette(folder, objects[None] * 3, [f"{number:03d}"])
 
 
-def test_fbms_without_pictures_is_matched_by_number_but_never_by_guess(tmp_path: Path) -> None:
+def test_freiburg_without_pictures_is_matched_by_number_but_never_by_guess(tmp_path: Path) -> None:
     truth = moving_square(4)
     write_palette(tmp_path / "fbms/people1", truth[[0, 3]], ["people1_0001", "people1_0004"])
     write_palette(tmp_path / "pred/people1", truth, ["1", "2", "3", "4"])
