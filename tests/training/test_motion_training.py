@@ -162,6 +162,27 @@ def test_scores_are_means_over_clips_and_curves_over_all_tracks(folder, tmp_path
 # The loop
 
 
+@pytest.mark.parametrize(
+    ("schedule", "shares"), [("constant", [0.5, 1, 1, 1]), ("cosine", [0.5, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])]
+)
+def test_the_learning_rate_warms_up_and_then_stays_or_falls(tmp_path, schedule, shares):
+    task = MotionTask(arguments(tmp_path, tmp_path / "out", iterations=4, warm_up=2, schedule=schedule, learning_rate=1e-3))
+    assert [task.learning_rate(iteration) for iteration in range(4)] == pytest.approx([1e-3 * share for share in shares])
+
+
+def test_an_average_of_the_weights_is_kept_that_soon_forgets_the_start(folder, tmp_path):
+    def after(iterations, **changes):
+        return read_tensors(finish(train(arguments(folder, tmp_path / f"{iterations}{changes}", iterations=iterations, **changes))).weights)[0]
+
+    first, second, averaged = after(1), after(2), after(2, average_decay=0.9)
+    task = MotionTask(arguments(folder, tmp_path))
+    torch.manual_seed(task.arguments.seed)
+    start = task.kept(task.new_model().state_dict())
+    assert any((first[name] - second[name]).abs().max() > 1e-4 for name in first)
+    for name, value in averaged.items():
+        torch.testing.assert_close(value, ((start[name] + 10 * first[name]) / 11 + 5 * second[name]) / 6, rtol=1e-5, atol=1e-6)
+
+
 def test_a_folder_prepared_from_davis_trains_and_lowers_the_loss(shared, tmp_path):
     for name in ("blackswan", "camel"):
         scene = Layout(tmp_path / "davis").scene(name)
