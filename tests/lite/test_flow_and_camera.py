@@ -8,7 +8,7 @@ import pytest
 
 from segmo.geometry import GRID_SIDE, grid_size
 from segmo.lite.camera import fit_homography, homography_flow
-from segmo.lite.flow import GAPS, dense_flow
+from segmo.lite.flow import GAPS, LARGEST_FLOW, dense_flow
 from segmo.types import finish
 
 
@@ -86,6 +86,11 @@ def test_homography_flow_of_cells_is_that_of_their_centres() -> None:
     fine = homography_flow(matrix, (40, 64))
     cells = homography_flow(matrix, (10, 16), cell=4)
     assert np.abs(cells - fine.reshape(10, 4, 16, 4, 2).mean(axis=(1, 3))).max() < 0.02
+
+
+def test_what_lies_on_the_horizon_of_a_homography_moves_no_farther_than_flow_can() -> None:
+    flow = homography_flow(np.array([[1, 0, 0], [0, 1, 0], [0.05, 0, -1.0]]), (30, 40))  # at column 20
+    assert np.isfinite(flow).all() and np.abs(flow).max() == LARGEST_FLOW
 
 
 def test_no_homography_means_no_camera_motion() -> None:

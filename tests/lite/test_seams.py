@@ -6,16 +6,23 @@ import numpy as np
 import pytest
 
 from segmo.lite.objects import find_objects
-from segmo.lite.seams import join_seamless, seams
+from segmo.lite.seams import join_seamless, seams, touching
 from tests.lite.test_objects import FRAMES, main_id, scene
 
 
 def test_a_seam_counts_as_a_whole_where_a_part_of_it_is_sure() -> None:
     probability = np.zeros((2, 9, 9), np.float16)
     probability[0, 2], probability[0, 6], probability[1, 2] = 0.65, 0.68, 0.65
-    probability[0, 2, 4] = 0.9
+    probability[0, 2, 4], probability[0, 3] = 0.9, 0.5
     found = seams(probability)
-    assert found[0, 2].all() and found.sum() == 9, "neither a seam that is nowhere sure nor that of another frame"
+    assert found[0, 2].all() and found.sum() == 9, "neither a seam that is nowhere sure, nor that of another frame, nor what is beside it"
+
+
+@pytest.mark.parametrize(("down", "right", "meet"), [(0, 2, True), (0, 3, False), (2, 2, True), (3, 2, False)])
+def test_objects_touch_within_two_pixels(down: int, right: int, meet: bool) -> None:
+    frame = np.zeros((12, 12), np.int32)
+    frame[2:5, 2:5], frame[4 + down : 8 + down, 4 + right : 8 + right] = 7, 3
+    assert sorted(touching(frame).T.tolist()) == ([[3, 7], [7, 3]] if meet else [])
 
 
 def halves(contact_frames: int, likely: float, gap: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,6 +55,12 @@ def test_where_a_part_of_a_contact_is_a_seam_it_parts_all_of_it() -> None:
     painted, probability = halves(12, 0.0)
     probability[:, 5:8, 18:22] = 0.7  # three tenths of it
     assert len(np.unique(join_seamless(painted, probability))) == 3
+
+
+def test_a_few_doubtful_pixels_are_no_seam() -> None:
+    painted, probability = halves(12, 0.0)
+    probability[:, 5, 18:21] = 0.9  # of ten rows of four
+    assert len(np.unique(join_seamless(painted, probability))) == 2
 
 
 def test_of_three_in_a_row_the_middle_one_joins_all() -> None:
