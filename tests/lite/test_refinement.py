@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 
 from segmo.lite.refinement import FlowLinks, by_root_of_size, colour_and_place, full_size
 
 HW = (64, 96)
 
 
-def links(frames: int, step: float = 0.0, error: int = 0) -> FlowLinks:
-    ahead = np.zeros((frames, *HW, 2), np.float16)
-    ahead[..., 0] = step
-    return FlowLinks(ahead, -ahead, np.full((2, frames, *HW), error, np.uint8), HW)
+def links(frames: int, step: float = 0.0, error: int = 0, finer: int = 1) -> FlowLinks:
+    """Of steps to the right, in pixels of HW; the flow they come from lies on a grid that is so many times finer."""
+    grid = (finer * HW[0], finer * HW[1])
+    ahead = np.zeros((frames, *grid, 2), np.float16)
+    ahead[..., 0] = finer * step
+    return FlowLinks(ahead, -ahead, np.full((2, frames, *grid), error, np.uint8), HW)
 
 
 def square(frames: int, step: int = 0) -> np.ndarray:
@@ -23,11 +26,12 @@ def square(frames: int, step: int = 0) -> np.ndarray:
     return inside
 
 
-def test_a_frame_that_missed_the_object_learns_from_its_neighbours_along_the_flow() -> None:
+@pytest.mark.parametrize("finer", [1, 2])
+def test_a_frame_that_missed_the_object_learns_from_its_neighbours_along_the_flow(finer: int) -> None:
     inside = square(9, step=3)
     logits = np.where(inside, 3.0, -3.0).astype(np.float32)
     logits[4] = -0.2
-    smooth = links(9, step=3).smooth(logits)
+    smooth = links(9, step=3, finer=finer).smooth(logits)
     assert smooth[4][inside[4]].min() > 0.3 and smooth[4][:, 70:].max() < 0
 
 
@@ -56,6 +60,15 @@ def test_colour_completes_the_half_that_did_not_move() -> None:
     logits, colour = colour_and_place(motion, lab, links(6))
     assert ((logits > 0) == inside).mean() > 0.99
     assert colour[inside].min() > 1 and colour[~inside].max() < -1
+
+
+def test_while_it_rests_its_colours_are_known_from_before_and_after() -> None:
+    inside = square(36)
+    lab = np.where(inside[..., None], np.uint8([180, 170, 120]), np.uint8([90, 110, 140])).astype(np.uint8)
+    motion = np.where(inside, 2.5, -2.5).astype(np.float32)
+    motion[12:24][inside[12:24]] = -0.3
+    _, colour = colour_and_place(motion, lab, links(36), rounds=1)
+    assert colour[12:24][inside[12:24]].min() > 1 and colour[12:24][~inside[12:24]].max() < -1
 
 
 def test_full_size_masks_end_at_the_edges_of_the_picture() -> None:
@@ -102,3 +115,12 @@ def test_what_was_not_kept_is_not_given_to_another_object_that_looks_like_it() -
     unsure = np.where(kept > 0, logits, -0.1).astype(np.float32)
     labels = full_size(unsure, kept, np.clip(picture, 0, 255).astype(np.uint8), (2 * hw[0], 2 * hw[1]))
     assert not labels[70:110, 160:200].any(), "colours alone decide along the outline, and nowhere else"
+
+
+def test_what_was_not_kept_is_not_given_to_what_it_touches_nearly() -> None:
+    logits, kept = np.full(HW, -3, np.float32), np.zeros(HW, np.uint8)
+    logits[10:30, 10:30] = logits[10:30, 33:53] = 3
+    kept[10:30, 10:30] = 4
+    picture = np.where(logits[..., None] > 0, np.uint8([200, 40, 40]), np.uint8([90, 90, 90])).repeat(2, axis=0).repeat(2, axis=1)
+    labels = full_size(logits, kept, picture, (2 * HW[0], 2 * HW[1]))
+    assert (labels[20:60, 20:60] == 4).mean() > 0.95 and not labels[:, 64:].any()
