@@ -25,13 +25,14 @@ def constant_flow(frames: int, step: tuple[float, float], hw: tuple[int, int] = 
 
 
 def test_points_follow_exact_flow_both_ways_from_their_query_frame() -> None:
-    points = np.array([[0, 10, 20], [6, 30, 8], [3, 20.5, 15.25]], np.float32)
+    points = np.array([[0, 10, 20], [6, 30, 8], [3, 20.5, 15.25], [0, 50, 30], [0, 20, 2]], np.float32)  # the last two leave the picture
     tracks = finish(chain(*constant_flow(12, (1.5, -0.5)), points))
     expected = points[:, None, 1:] + (np.arange(12)[None, :, None] - points[:, :1, None]) * np.array([1.5, -0.5])
     assert np.abs(tracks.positions - expected).max() < 1e-3
     inside = (expected[..., 0] <= 59.5) & (expected[..., 1] >= -0.5)
+    assert inside.all(axis=1).tolist() == [True, True, True, False, False]
     assert (tracks.visibility[inside] > 0.9).all() and (tracks.visibility[~inside] == 0).all()
-    assert np.allclose(tracks.confidence[[0, 1, 2], [0, 6, 3]], 1)
+    assert np.allclose(tracks.confidence[np.arange(5), [0, 6, 3, 0, 0]], 1)
 
 
 def test_a_point_survives_three_hidden_frames_but_is_not_visible_behind_ten() -> None:
