@@ -61,7 +61,7 @@ def test_our_own_output_folder_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("style", ["white background", "grey bitmap", "palette", "bmp"])
 def test_freiburg_annotates_some_frames_and_names_them_its_own_way(tmp_path: Path, style: str) -> None:
-    # Neither this function nor the next is called FBMS: the folder that a test gets is called like it, and the data set is told by that, too.
+    # Neither this test nor the next is called FBMS: its folder would be called so, too, and that is enough to tell the data set.
     truth = moving_square(10)
     own = tmp_path / "Testset/cars1"
     write_pictures(own, [f"cars1_{number:02d}" for number in range(1, 11)])

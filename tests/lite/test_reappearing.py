@@ -17,7 +17,7 @@ def two_stays(first_ends: int, second_begins: int, alike: int = 6, jump: int = 0
     """
     offsets = np.array([[0, 0], [3, 0], [6, 0], [0, 3], [3, 3], [6, 3]], np.int64)
     course = np.stack([20 + PACE * np.arange(FRAMES), np.full(FRAMES, 10)], axis=1)
-    positions = np.concatenate([offsets, offsets + (0, jump)])[:, None] + course
+    positions = np.concatenate([offsets, offsets + np.array([0, jump])])[:, None] + course
     on = np.zeros((12, FRAMES), np.int32)
     on[:6, : first_ends + 1], on[6:, second_begins:] = np.arange(1, first_ends + 2), 100 + np.arange(second_begins, FRAMES)
     components = np.zeros((FRAMES, *HW), np.int32)

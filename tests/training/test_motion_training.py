@@ -162,9 +162,7 @@ def test_scores_are_means_over_clips_and_curves_over_all_tracks(folder, tmp_path
 # The loop
 
 
-@pytest.mark.parametrize(
-    ("schedule", "shares"), [("constant", [0.5, 1, 1, 1]), ("cosine", [0.5, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])]
-)
+@pytest.mark.parametrize(("schedule", "shares"), [("constant", [0.5, 1, 1, 1]), ("cosine", [0.5, (2 + 2**0.5) / 4, 0.5, (2 - 2**0.5) / 4])])
 def test_the_learning_rate_warms_up_and_then_stays_or_falls(tmp_path, schedule, shares):
     task = MotionTask(arguments(tmp_path, tmp_path / "out", iterations=4, warm_up=2, schedule=schedule, learning_rate=1e-3))
     assert [task.learning_rate(iteration) for iteration in range(4)] == pytest.approx([1e-3 * share for share in shares])
@@ -172,7 +170,8 @@ def test_the_learning_rate_warms_up_and_then_stays_or_falls(tmp_path, schedule, 
 
 def test_an_average_of_the_weights_is_kept_that_soon_forgets_the_start(folder, tmp_path):
     def after(iterations, **changes):
-        return read_tensors(finish(train(arguments(folder, tmp_path / f"{iterations}{changes}", iterations=iterations, **changes))).weights)[0]
+        recipe = arguments(folder, tmp_path / f"{iterations}{changes}", iterations=iterations, **changes)
+        return read_tensors(finish(train(recipe)).weights)[0]
 
     first, second, averaged = after(1), after(2), after(2, average_decay=0.9)
     task = MotionTask(arguments(folder, tmp_path))
