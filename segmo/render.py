@@ -83,7 +83,7 @@ def overlay(frame: UInt8, labels: UInt8, *, opacity: float = 0.45, tags: bool = 
     canvas = frame.copy()
     anchors: list[tuple[int, tuple[int, int]]] = []
     for identity in object_ids(labels):
-        mask = cv2.compare(labels, identity, cv2.CMP_EQ)
+        mask = cv2.inRange(labels, identity, identity)  # `compare` takes a single pixel for a number
         x, y, width, height = cv2.boundingRect(mask)
         mask = mask[y : y + height, x : x + width]
         region = canvas[y : y + height, x : x + width]
@@ -113,7 +113,7 @@ def cut_out(frame: UInt8, labels: UInt8) -> UInt8:
     other transparent pixels are black, which costs no bits and shows nothing of the background.
     """
     _check_same_size(frame, labels)
-    moving = cv2.compare(labels, 0, cv2.CMP_NE)
+    moving = cv2.threshold(labels, 0, 255, cv2.THRESH_BINARY)[1]
     result = np.empty((*labels.shape, 4), np.uint8)
     halo = cv2.dilate(moving, np.ones((3, 3), np.uint8), iterations=5)
     colour = np.zeros_like(frame)

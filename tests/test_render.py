@@ -130,6 +130,13 @@ def test_cut_out_is_opaque_inside_transparent_outside_and_soft_between() -> None
     assert (cut[away_from(labels, 10), :3] == 0).all()  # the background cannot be brought back
 
 
+def test_a_single_pixel_is_cut_out() -> None:
+    pixel = np.full((1, 1, 3), 40, np.uint8)
+    assert render.cut_out(pixel, np.zeros((1, 1), np.uint8)).tolist() == [[[0, 0, 0, 0]]]
+    assert render.cut_out(pixel, np.ones((1, 1), np.uint8)).tolist() == [[[40, 40, 40, 255]]]
+    assert render.overlay(pixel, np.ones((1, 1), np.uint8)).shape == (1, 1, 3)
+
+
 # --- depth, features -----------------------------------------------------------------------------------------------------------------
 
 

@@ -7,12 +7,14 @@ import hashlib
 import itertools
 import json
 import logging
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 
+from segmo.errors import errors_named
 from segmo.types import Steps
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _WRITERS = ("export", "render.py", "geometry.py", "video")  # the code that turn
 
 def output_folder(out: Path, clip: Path, taken: Collection[Path]) -> Path:
     """The folder for a clip's results: `out/NAME`, or another name where that is in `taken` or holds the results of another clip."""
-    name = clip.name if clip.is_dir() else clip.stem
+    name = clip.name if os.path.isdir(clip) else clip.stem  # pathlib's raises an error where a folder may not be entered
     names = itertools.chain([name, f"{clip.parent.name}-{name}"], (f"{name}-{number}" for number in itertools.count(2)))
     folders = (out / name for name in names)
     return next(folder for folder in folders if folder not in taken and _holder(folder) in (None, _clip_id(clip)))
@@ -49,25 +51,26 @@ def write_outputs(result: Result, folder: Path, also: Collection[str] = ()) -> S
     """Write the usual outputs of a result and those of `EXTRA_OUTPUTS` in `also`, unless they are there already; returns whether it wrote.
 
     Raises:
-        OutputError: a file cannot be written.
+        SegmoError: they cannot be written, mostly an OutputError.
     """
     digest = _digest(result)
     if _is_current(folder, digest):
         return bool(also) and (yield from _add_missing(folder, also))
     from segmo.export import USUAL_OUTPUTS, export_all
 
-    yield from export_all(
-        folder,
-        clip=result.clip,
-        tracks=result.tracks,
-        labels=result.labels,
-        masks=result.masks,
-        depth=result.depth,
-        features=result.features,
-        run={**result.record(), "clip_id": _clip_id(result.source), "digest": digest},
-        source=result.source,
-        outputs=(*USUAL_OUTPUTS, *also),
-    )
+    with errors_named("outputs"):
+        yield from export_all(
+            folder,
+            clip=result.clip,
+            tracks=result.tracks,
+            labels=result.labels,
+            masks=result.masks,
+            depth=result.depth,
+            features=result.features,
+            run={**result.record(), "clip_id": _clip_id(result.source), "digest": digest},
+            source=result.source,
+            outputs=(*USUAL_OUTPUTS, *also),
+        )
     return True
 
 
@@ -103,7 +106,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _clip_id(clip: Path) -> str:
     """Tells clips apart without telling where they lie: run.json is made to be shared."""
-    return hashlib.sha256(str(clip.resolve()).encode()).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(os.path.realpath(clip))).hexdigest()[:16]  # a name need not be UTF-8, and links may run in circles
 
 
 def _holder(folder: Path) -> str | None:

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def _describe_data(scene: Scene) -> dict[str, Any]:
     for file in files:
         with contextlib.suppress(FileNotFoundError):  # whoever needs it says so
             seen = file.stat()
-            digest.update(f"{file.name}\n{seen.st_size} {seen.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{file.name}\n{seen.st_size} {seen.st_mtime_ns}\n"))
     plan = read_plan(scene)
     return {"models": plan.models if plan else {}, "files": digest.hexdigest()}
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segmo.errors import OutputError
-from segmo.files import replacing, write_text
+from segmo.files import replacing, write_bytes
 
 OUTPUTS = {
     "masks": "masks",
@@ -110,8 +110,9 @@ def update_record(directory: Path, record: Mapping[str, Any], outputs: Collectio
 
 
 def write_json(path: Path, value: Mapping[str, Any], indent: int | None = None) -> None:
-    """Write JSON in one step."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON of UTF-8 in one step."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes(path, text.encode(errors="backslashreplace"))  # names that are not UTF-8; to JSON, too, that is an escape
 
 
 def write_zip(directory: Path, dest: Path, members: Collection[str] | None = None) -> Path:

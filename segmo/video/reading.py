@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,10 +22,8 @@ def open_source(path: str | Path) -> Source:
         VideoError: nothing is there, or it shows no frame.
     """
     path = Path(path).absolute()
-    if path.is_dir():
+    if _is_folder(path):
         return ImageFolder(path)
-    if not path.is_file():
-        raise VideoError(f"There is no file or folder {path}. Check the spelling of the path.")
     with reading(path), open(path, "rb") as file:
         head = file.read(16)
     if not head:
@@ -46,13 +46,23 @@ def read_frames(path: str | Path, indices: Sequence[int]) -> Iterator[tuple[int,
 def content_hash(path: str | Path) -> str:
     """SHA-256 of the bytes of a file, or of the names and bytes of the images of a folder; path and times do not matter."""
     path = Path(path).absolute()
-    files = list_images(path) if path.is_dir() else [path]
+    folder = _is_folder(path)
+    files = list_images(path) if folder else [path]
     total = hashlib.sha256()
     for file in files:
         digest = hashlib.sha256()
         with reading(file), open(file, "rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)
-        if path.is_dir():
-            total.update(file.name.encode() + b"\0" + digest.digest())
-    return total.hexdigest() if path.is_dir() else digest.hexdigest()
+        if folder:
+            total.update(os.fsencode(file.name) + b"\0" + digest.digest())
+    return total.hexdigest() if folder else digest.hexdigest()
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a source is a folder; VideoError where it is neither that nor a file."""
+    with reading(path):
+        mode = path.stat().st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise VideoError(f"{path} is a pipe or a device, and a clip is read more than once. Save it as a file first.")
+    return stat.S_ISDIR(mode)

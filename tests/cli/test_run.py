@@ -136,6 +136,52 @@ def test_one_failing_clip_does_not_stop_the_others(tmp_path, capsys):
     assert "text.mp4" in captured.err and "Traceback" not in captured.err
 
 
+def test_paths_that_the_system_refuses_do_not_stop_the_others(tmp_path, capsys, monkeypatch):
+    (tmp_path / "loop").symlink_to("loop")
+    secret, stat = write_clip(tmp_path / "secret"), os.stat
+
+    def refusing(path, *args, **kwargs):  # as for users other than root in a folder of somebody else's
+        if isinstance(path, str | os.PathLike) and os.fspath(path) == os.fspath(secret):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    good = write_clip(tmp_path / "good", seed=1)
+    assert segment(tmp_path / "loop", secret, tmp_path / ("n" * 300), good, "--out", tmp_path / "out", "--json") == 2
+    captured = capsys.readouterr()
+    ends = {line["clip"]: line["status"] for line in lines(captured.out) if "stage" not in line}
+    assert ends == {"loop": "failed", "secret": "failed", "n" * 300: "failed", "good": "finished"}
+    assert "may not be read" in captured.err
+
+
+def test_an_error_nobody_thought_of_in_one_clips_files_does_not_stop_the_others(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("segmo.render.cut_out", lambda frame, labels: 1 // (len(frame) - 24))
+    clips = [write_clip(tmp_path / name, seed=seed) for seed, name in enumerate("ab")]
+    assert segment(*clips, "--out", tmp_path / "out", "--json") == 1
+    captured = capsys.readouterr()
+    assert [line["clip"] for line in lines(captured.out) if line["status"] == "failed"] == ["a", "b"]
+    assert "Stage outputs failed unexpectedly: ZeroDivisionError" in captured.err and not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are always Unicode there")
+def test_names_need_not_be_utf_8(tmp_path):
+    clip = write_clip(tmp_path / "clip").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    (clip / "000.png").rename(clip / os.fsdecode(b"b\xe9 0.png"))
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time what is there is found
+        assert segment(clip, "--out", out, "--quiet") == 0
+    names = {os.fsencode(path.name) for path in (out / clip.name / "masks").iterdir()}
+    assert names == {b"b\xe9 0.png", b"001.png", b"002.png", b"003.png"} and len(list(out.iterdir())) == 1
+    record = json.loads((out / clip.name / "run.json").read_text(encoding="utf-8"))
+    assert os.fsencode(record["source"]["name"]) == b"caf\xe9" and record["files"][1:2] == [os.fsdecode(b"masks/001.png")]
+
+
+def test_names_need_no_letters_of_the_encoding_of_standard_output(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = start("fast", write_clip(tmp_path / "日本"), "--out", tmp_path / "out")
+    assert process.communicate(timeout=60)[0].startswith("\\u65e5\\u672c: 1 object moves") and process.returncode == 0
+
+
 def test_clips_of_one_name_keep_apart(tmp_path):
     clips = [write_clip(tmp_path / parent / "video", seed=seed) for seed, parent in enumerate("abc")]
     out = tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -320,6 +321,14 @@ def test_nothing_there(tmp_path):
     for ask in (open_source, content_hash):
         with pytest.raises(VideoError, match=r"nowhere\.mp4"):
             ask(tmp_path / "nowhere.mp4")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")  # opening it would wait for a writer for ever
+    for ask in (open_source, content_hash):
+        with pytest.raises(VideoError, match=r"pipe\.mp4 is a pipe or a device.*Save it as a file"):
+            ask(tmp_path / "pipe.mp4")
 
 
 def test_content_hash_depends_on_bytes_alone(tmp_path):
