@@ -41,16 +41,29 @@ def segment_objects(inputs: MaskInputs, settings: MaskSettings, model: MaskModel
     """Run the mask model, or return empty masks at once where no track moves and no click says that something does."""
     corrections = on_clip(inputs.clip, settings.corrections)
     if inputs.labels.nothing_moves and not any(correction.moves for correction in corrections):
-        return no_objects(inputs.clip)
-    return (yield from model.segment(inputs, dataclasses.replace(settings, corrections=corrections)))
+        product = no_objects(inputs.clip)
+    else:
+        product = yield from model.segment(inputs, dataclasses.replace(settings, corrections=corrections))
+    used = _frames_used(inputs.clip)
+    outside = [str(correction) for correction in settings.corrections if correction.frame not in used]
+    if not outside:
+        return product
+    note = f"Clicks outside of the frames used, {used[0]} to {used[-1]}, were left out: {'; '.join(outside)}."
+    return dataclasses.replace(product, notes=(*product.notes, note))
 
 
 def on_clip(clip: Clip, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
     """The corrections with frames of the clip, the nearest ones, instead of frames of the source; those outside the clip are left out."""
-    first, last = clip.source_indices[[0, -1]].tolist()
-    inside = [correction for correction in corrections if first <= correction.frame <= last]
+    used = _frames_used(clip)
+    inside = [correction for correction in corrections if correction.frame in used]
     nearest = [int(np.abs(clip.source_indices - correction.frame).argmin()) for correction in inside]
     return tuple(dataclasses.replace(correction, frame=t) for correction, t in zip(inside, nearest, strict=True))
+
+
+def _frames_used(clip: Clip) -> range:
+    """The frames of the source that the clip stands for, also those between and after the sampled ones."""
+    first = int(clip.source_indices[0])
+    return range(first, max(first + clip.source_frame_count, int(clip.source_indices[-1]) + 1))
 
 
 def no_objects(clip: Clip) -> ObjectMasks:

@@ -17,7 +17,7 @@ TAKEN = [10, 14, 18, 22]
 
 
 def inputs(moving: bool) -> MaskInputs:
-    clip = Clip(np.zeros((4, 24, 32, 3), np.uint8), np.arange(4) / 4, np.array(TAKEN), tuple("abcd"), (24, 32), 40, 16.0)
+    clip = Clip(np.zeros((4, 24, 32, 3), np.uint8), np.arange(4) / 4, np.array(TAKEN), tuple("abcd"), (24, 32), 16, 16.0)
     ones = np.ones((2, 4), np.float32)
     tracks = Tracks(np.zeros((2, 4, 2), np.float32), ones, ones, np.zeros(2, np.int64), (24, 32))
     evidence = MotionEvidence(np.array([0.1, 0.9], np.float32), np.zeros((4, 0, 0), np.float16), 0.9, "")
@@ -36,8 +36,8 @@ class Model(fakes.FakeMasks):
 
 
 def test_clicks_are_given_on_frames_of_the_clip() -> None:
-    clicks = [Correction(frame, 0.5, 0.25, True) for frame in (9, 10, 15, 22, 23)]
-    assert [click.frame for click in on_clip(inputs(True).clip, clicks)] == [0, 1, 3]
+    clicks = [Correction(frame, 0.5, 0.25, True) for frame in (9, 10, 15, 22, 25, 26)]
+    assert [click.frame for click in on_clip(inputs(True).clip, clicks)] == [0, 1, 3, 3]  # the last is shown up to frame 25
     model = Model(Counter())
     finish(segment_objects(inputs(True), MaskSettings(corrections=(Correction(18, 0.1, 0.2, False),)), model))
     assert model.given == (Correction(2, 0.1, 0.2, False),)
@@ -51,3 +51,12 @@ def test_where_nothing_moves_only_a_click_that_says_otherwise_asks_the_model(cli
     calls: Counter[str] = Counter()
     masks = finish(segment_objects(inputs(False), MaskSettings(corrections=clicks), Model(calls)))
     assert calls["masks"] == asked and masks.nothing_moves == (not asked)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_clicks_that_are_left_out_are_told(moving: bool) -> None:
+    clicks = (Correction(9, 0.5, 0.25, True), Correction(14, 0.5, 0.5, False), Correction(26, 0, 1, False))
+    masks = finish(segment_objects(inputs(moving), MaskSettings(corrections=clicks), Model(Counter())))
+    assert masks.notes[-1] == "Clicks outside of the frames used, 10 to 25, were left out: 9,0.5,0.25,+; 26,0,1,-."
+    masks = finish(segment_objects(inputs(moving), MaskSettings(corrections=clicks[1:2]), Model(Counter())))
+    assert "left out" not in " ".join(masks.notes)
