@@ -24,7 +24,7 @@ from segmo.device import PeakMemory
 from segmo.errors import errors_named
 from segmo.settings import Settings
 from segmo.stages import depth, features, flow, frames, masks, motion, tracks
-from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
+from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Shown, Steps, Tracks
 from segmo.video import content_hash
 from segmo.zoo.presets import models_of, within_preset
 from segmo.zoo.registry import find
@@ -72,8 +72,8 @@ class StageRecord:
     """Most that torch held on its CUDA device."""
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
+@dataclass(frozen=True, eq=False, repr=False)
+class Result(Shown):
     """Everything a run made."""
 
     source: Path

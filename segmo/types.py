@@ -9,6 +9,8 @@ product, so that a caller can show progress, and stop it at any yield. `finish` 
 
 from __future__ import annotations
 
+import dataclasses
+import reprlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,6 +51,27 @@ def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
         except StopIteration as stop:
             return stop.value
         yield start + (end - start) * fraction
+
+
+class _Short(reprlib.Repr):
+    """Arrays as dtype and shape, and of long sequences only the beginning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = self.maxstring = self.maxother = 10_000
+
+    def repr_ndarray(self, array: npt.NDArray[Any], level: int) -> str:
+        """How an array is shown."""
+        return f"<{array.dtype} {array.shape}>"
+
+
+class Shown:
+    """A dataclass that is shown in a few lines however large its arrays are: a session prints what its last line gives."""
+
+    def __repr__(self) -> str:
+        short = _Short()
+        fields = [f"{name}={short.repr(getattr(self, name))}" for name in field_names(type(self))]
+        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 def _fail(owner: object, field: str, expected: str, seen: str) -> ProductError:
@@ -108,8 +131,8 @@ def steps_apart(fps: float) -> int:
     return max(1, round(fps / USUAL_FPS))
 
 
-@dataclass(frozen=True, eq=False)
-class Clip:
+@dataclass(frozen=True, eq=False, repr=False)
+class Clip(Shown):
     """The sampled frames of a video, and where they came from."""
 
     frames: UInt8
@@ -176,8 +199,8 @@ class Clip:
         return steps_apart(self.source_fps)
 
 
-@dataclass(frozen=True, eq=False)
-class FlowFields:
+@dataclass(frozen=True, eq=False, repr=False)
+class FlowFields(Shown):
     """Dense optical flow between sampled frames, on a grid that may be coarser than the frames.
 
     `flow[g, t, y, x]` is the displacement, in *grid* pixels, of the content at (x, y) of frame t towards frame t + gaps[g]. Where
@@ -232,8 +255,8 @@ class FlowFields:
         return self.flow.shape[2], self.flow.shape[3]
 
 
-@dataclass(frozen=True, eq=False)
-class DepthMaps:
+@dataclass(frozen=True, eq=False, repr=False)
+class DepthMaps(Shown):
     """Relative inverse depth of every sampled frame: 1 is the nearest, 0 the farthest content of that frame."""
 
     inverse_depth: npt.NDArray[np.float16]
@@ -250,8 +273,8 @@ class DepthMaps:
         _freeze_strings(self, "notes")
 
 
-@dataclass(frozen=True, eq=False)
-class Tracks:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tracks(Shown):
     """Point trajectories through the whole clip, each started on a query frame."""
 
     positions_xy: npt.NDArray[np.float32]
@@ -284,8 +307,8 @@ class Tracks:
         return self.visibility * self.confidence > 0.5
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureMaps:
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureMaps(Shown):
     """Appearance descriptors on the query frames, on a coarse grid of cells that covers the frame."""
 
     features: npt.NDArray[np.float16]
@@ -299,8 +322,8 @@ class FeatureMaps:
         _check_increasing(self, "query_frames", _freeze_array(self, "query_frames", np.int64, ("Q",), sizes))
 
 
-@dataclass(frozen=True, eq=False)
-class MotionEvidence:
+@dataclass(frozen=True, eq=False, repr=False)
+class MotionEvidence(Shown):
     """How probably each track, and optionally each pixel, belongs to something that moves; no decision taken yet."""
 
     track_probability: npt.NDArray[np.float32]
@@ -328,8 +351,8 @@ class MotionEvidence:
         _freeze_strings(self, "notes")
 
 
-@dataclass(frozen=True, eq=False)
-class MotionLabels:
+@dataclass(frozen=True, eq=False, repr=False)
+class MotionLabels(Shown):
     """The decision which tracks move, together with the evidence it was taken from."""
 
     evidence: MotionEvidence
@@ -352,8 +375,8 @@ class MotionLabels:
         return not self.moving.any()
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectMasks:
+@dataclass(frozen=True, eq=False, repr=False)
+class ObjectMasks(Shown):
     """One mask a moving object and frame, as an image of object ids."""
 
     labels: UInt8

@@ -141,3 +141,8 @@ def test_public_names_are_pinned():
 
 def test_the_version_is_that_of_the_metadata():
     assert f'version = "{segmo.__version__}"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_an_interpreter_completes_the_public_names() -> None:
+    run = subprocess.run([sys.executable, "-c", "import segmo; print(*dir(segmo))"], capture_output=True, text=True, check=True)
+    assert set(segmo.__all__) <= set(run.stdout.split())

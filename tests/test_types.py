@@ -215,3 +215,11 @@ def test_finish_returns_what_a_stage_returns():
         return "product"
 
     assert finish(stage()) == "product"
+
+
+def test_products_are_shown_in_a_line_whatever_they_hold():
+    frames = np.zeros((500, H, W, 3), np.uint8)
+    clip = Clip(frames, np.arange(500) / 24, np.arange(500), tuple(map(str, range(500))), (H, W), 500, 24.0)
+    assert repr(clip).startswith("Clip(frames=<uint8 (500, 6, 8, 3)>, timestamps_s=<float64 (500,)>") and len(repr(clip)) < 300
+    labels = MotionLabels(evidence(), np.zeros(N, bool), 0.5)
+    assert "evidence=MotionEvidence(track_probability=<float32 (5,)>" in repr(labels) and "moving=<bool (5,)>" in repr(labels)
