@@ -1,4 +1,4 @@
-"""Opens the app: `python app.py [--share] [--host H] [--port P] [--preset lite|paper|paper-fast]`; also the entry of a hosted Space."""
+"""Opens the app: `python app.py [--share] [--host H] [--port P] [--preset lite|paper|paper-fast] [--mcp]`; also the entry of a Space."""
 
 from segmo.ui.gpu import prepare  # before anything that imports torch, because it imports `spaces`
 from segmo.ui.launch import main

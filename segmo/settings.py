@@ -62,7 +62,7 @@ def _check_ranges(settings: Any) -> None:
         object.__setattr__(settings, spec.name, value)
         low, high = meta["minimum"], meta["maximum"]
         if (low is not None and value < low) or (high is not None and value > high):
-            limits = f"from {low:g} to {high:g}" if high is not None else f"of at least {low:g}"
+            limits = f"from {low:g} to {high:.10g}" if high is not None else f"of at least {low:g}"
             raise SettingsError(f"{meta['label']} is {value!r}. Give a value {limits}.")
 
 
@@ -171,7 +171,7 @@ class MotionSettings:
     always_moves: bool = option(
         False,
         "Always find motion",
-        "Never say that nothing moves, as the paper's published code never does; for comparison. Only with the automatic threshold.",
+        "Skip the test whether anything moves at all, which the published code lacks; for comparison. Only with the automatic threshold.",
         flag="--always-moves",
         advanced=True,
     )

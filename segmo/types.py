@@ -9,8 +9,6 @@ product, so that a caller can show progress, and stop it at any yield. `finish` 
 
 from __future__ import annotations
 
-import dataclasses
-import reprlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.errors import ProductError
+from segmo.shown import Shown
 
 Product = TypeVar("Product")
 Steps = Generator[float, None, Product]
@@ -51,27 +50,6 @@ def within(steps: Steps[Product], start: float, end: float) -> Steps[Product]:
         except StopIteration as stop:
             return stop.value
         yield start + (end - start) * fraction
-
-
-class _Short(reprlib.Repr):
-    """Arrays as dtype and shape, and of long sequences only the beginning."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = self.maxstring = self.maxother = 10_000
-
-    def repr_ndarray(self, array: npt.NDArray[Any], level: int) -> str:
-        """How an array is shown."""
-        return f"<{array.dtype} {array.shape}>"
-
-
-class Shown:
-    """A dataclass that is shown in a few lines however large its arrays are: a session prints what its last line gives."""
-
-    def __repr__(self) -> str:
-        short = _Short()
-        fields = [f"{name}={short.repr(getattr(self, name))}" for name in field_names(type(self))]
-        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 def _fail(owner: object, field: str, expected: str, seen: str) -> ProductError:

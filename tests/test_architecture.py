@@ -15,7 +15,7 @@ import segmo
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "segmo"
 ROOMS = (
-    *("errors", "types", "settings"),
+    *("errors", "shown", "types", "settings"),
     *("geometry", "parallel", "device", "files"),
     *("video", "cache"),
     *("render", "export"),

@@ -126,3 +126,8 @@ def test_flags_are_those_of_the_command_line():
     promised = {"--preset", "--stride", "--efficiency", "--max-frames", "--max-side", "--start", "--seconds", "--threshold", "--seed"}
     promised |= {"--max-tracks", "--max-objects", "--min-area"}
     assert flags == promised | {"--always-moves"} | {f"--{role}-model" for role in ("depth", "tracks", "features", "motion", "masks")}
+
+
+def test_the_limits_of_whole_numbers_are_told_to_the_last_digit():
+    with pytest.raises(SettingsError, match="from 0 to 2147483647"):
+        TrackSettings(seed=-1)

@@ -26,7 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--out", type=Path, default=Path("out/benchmark"), metavar="DIR", help="results (default: out/benchmark)")
     parser.add_argument("--json", action="store_true", help="print JSON lines on standard output, and nothing else there")
     parser.add_argument("--quiet", action="store_true", help="print the result only")
-    add_setting_flags(parser)
+    add_setting_flags(parser, efficiency=False)
     add_weights_flag(parser)
 
 

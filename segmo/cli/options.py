@@ -13,17 +13,21 @@ from segmo.settings import Correction, Option, Settings, iter_options, with_valu
 CLICKS = "masks.corrections"
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, only: Collection[str] = (), *, preset: str = "the best that can run here") -> None:
+def add_setting_flags(
+    parser: argparse.ArgumentParser, only: Collection[str] = (), *, preset: str = "the best that can run here", efficiency: bool = True
+) -> None:
     """Add a flag for every option that has one, and `--device`. Flags that are not given leave no trace in the namespace.
 
     Args:
         only: groups of settings, such as `models`, and `preset`; all of them, with the clicks, where empty.
         preset: which one is taken where none is given, for the help text.
+        efficiency: whether it is on where the flag is not given, for the help text.
     """
     group = parser.add_argument_group("settings")
+    defaults = {("preset",): preset, ("frames", "efficiency"): efficiency}
     for option in iter_options():
         if option.flag and (not only or option.path[0] in only):
-            help = _help(option, preset if option.path == ("preset",) else option.default)
+            help = _help(option, defaults.get(option.path, option.default))
             group.add_argument(option.flag, dest=_dest(option), default=argparse.SUPPRESS, help=help, **_kind(option))
     if not only:
         _add_clicks(group)
@@ -48,7 +52,7 @@ def _add_clicks(group: argparse._ArgumentGroup) -> None:
         default=argparse.SUPPRESS,
         type=_correction,
         metavar="FRAME,X,Y,+|-",
-        help="what lies there moves too (+), or does not (-); a frame of the clip, and shares of its width and height; may be repeated",
+        help="what lies there moves too (+), or does not (-); index of a frame in the source, shares of width and height; may be repeated",
     )
 
 

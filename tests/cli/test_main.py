@@ -30,6 +30,13 @@ def test_every_command_has_help(name, capsys):
     assert stopped.value.code == 0 and f"segmo {name}" in capsys.readouterr().out
 
 
+def test_the_help_of_benchmark_tells_its_own_default(capsys):
+    for command, default in (("run", "on"), ("benchmark", "off")):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert f"at most 1000 px on the longer side. (default: {default})" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["nonsense"], ["run"], ["cache", "nonsense"], ["run", "x", "--nonsense"], ["run", "x", "--strid", "3"]]
 )
