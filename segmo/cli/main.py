@@ -28,7 +28,8 @@ DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; the chosen command's `run` is in `args.command_run`."""
-    parser = argparse.ArgumentParser(prog="segmo", description="Find and segment everything that moves in a video.", allow_abbrev=False)
+    description = "Find and segment everything that moves in a video."
+    parser = argparse.ArgumentParser(prog="python -m segmo", description=description, allow_abbrev=False)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"segmo.cli.{name}")
