@@ -23,8 +23,9 @@ from segmo.cache import StageCache
 from segmo.device import PeakMemory
 from segmo.errors import errors_named
 from segmo.settings import Settings
+from segmo.shown import Shown
 from segmo.stages import depth, features, flow, frames, masks, motion, tracks
-from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Shown, Steps, Tracks
+from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
 from segmo.video import content_hash
 from segmo.zoo.presets import models_of, within_preset
 from segmo.zoo.registry import find
