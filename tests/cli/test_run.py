@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pty
@@ -321,7 +322,8 @@ sys.exit(main(sys.argv[2:]))
 
 def start(speed: str, *arguments: str | Path, **streams: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WITH_FAKES, speed, "run", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=os.environ, **streams)
+    with_ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell turns off for what runs in the background
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=os.environ, preexec_fn=with_ctrl_c, **streams)
 
 
 def test_results_go_to_standard_output_while_bars_are_on_the_terminal(tmp_path):
