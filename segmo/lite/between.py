@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from segmo.geometry import resize_image
 from segmo.lite.flow import GAPS, DenseFlow, Field, Image, Searches, chained, error_of, halved
 from segmo.parallel import parallel_map
 from segmo.types import Steps
 
 LONGEST = max(GAPS)
+SMALLEST = 12  # side in pixels below which nothing can be searched for
 
 
 class SourceFlow:
@@ -22,12 +24,12 @@ class SourceFlow:
 
     def __init__(self, frames: Mapping[int, Image], sampled: Sequence[int], step: int) -> None:
         """Take (h, w) grey frames by their index in the source, and which of them are sampled."""
-        self.frames, self.sampled, self.step = frames, sampled, step
+        self.frames, self.sampled, self.step = frames, frozenset(sampled), step
         self._searches = Searches()
         self._whole: dict[tuple[int, int], Field] = {}
         """Flow of sampled frames."""
         self._half: dict[tuple[int, int], Field] = {}
-        """Flow of all frames on half the grid; both by index and side, in float16."""
+        """Flow of all frames on half the grid, and searched for there unless they are sampled; both by index and side, in float16."""
 
     def needed(self) -> list[tuple[int, int]]:
         """Frames and sides that `path` leads along, for all sampled frames."""
@@ -48,10 +50,12 @@ class SourceFlow:
     def search(self, place: tuple[int, int]) -> None:
         """Search for the flow of one of `needed`."""
         index, side = place
-        field = self._searches.flow(self.frames[index], self.frames[index + side * self.step])
-        self._half[place] = halved(field).astype(np.float16)
-        if index in self.sampled:
-            self._whole[place] = field.astype(np.float16)
+        pair = self.frames[index], self.frames[index + side * self.step]
+        if index in self.sampled or min(half_of(pair[0])) < SMALLEST:
+            field = self._searches.flow(*pair)
+            self._whole[place], self._half[place] = field.astype(np.float16), halved(field).astype(np.float16)
+        else:  # half the grid is enough on the way to others
+            self._half[place] = self._searches.flow(*(resize_image(frame, half_of(frame)) for frame in pair)).astype(np.float16)
 
     def over(self, index: int, side: int, steps: int) -> Field | None:
         """(h, w, 2) flow of a sampled frame over so many steps; None where a frame is missing."""
@@ -80,7 +84,7 @@ def sampled_flow(frames: Mapping[int, Image], sampled: Sequence[int], step: int)
     for done, _ in enumerate(parallel_map(source.search, needed), start=1):
         yield 0.7 * done / len(needed)
     apart, at_once = (_empty(frames[sampled[0]].shape, count) for _ in range(2))
-    steps = np.zeros((2, count, *(side // 2 for side in apart.flow.shape[2:4]), 2), np.float16)
+    steps = np.zeros((2, count, *half_of(frames[sampled[0]]), 2), np.float16)
 
     def near(t: int) -> None:
         for gap in GAPS:
@@ -102,6 +106,11 @@ def sampled_flow(frames: Mapping[int, Image], sampled: Sequence[int], step: int)
         for done, _ in enumerate(parallel_map(look, range(count)), start=1):
             yield 0.7 + 0.15 * (part + done / count)
     return apart, at_once
+
+
+def half_of(frame: Image) -> tuple[int, int]:
+    """Height and width of half the grid of an image."""
+    return frame.shape[0] // 2, frame.shape[1] // 2
 
 
 def _empty(hw: tuple[int, ...], count: int) -> DenseFlow:
