@@ -24,8 +24,27 @@ Image = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.floating[Any]]
 
 
-def picture_grid(frames: Image, hw: tuple[int, int]) -> Image:
+@dataclass(frozen=True)
+class Exposure:
+    """How grey levels are spread before they are looked at: `gain` times what they exceed `black` by."""
+
+    black: float = 0.0
+    gain: float = 1.0
+
+    def apply(self, picture: npt.NDArray[Any]) -> Image:
+        """A picture of any shape and type, in bytes."""
+        spread = (picture - np.float32(self.black)) * np.float32(self.gain)
+        answer: Image = np.rint(np.clip(spread, 0, 255)).astype(np.uint8)
+        return answer
+
+
+AS_IT_IS = Exposure()
+
+
+def picture_grid(frames: Image, hw: tuple[int, int], exposure: Exposure = AS_IT_IS) -> Image:
     """(T, h, w, 3) pictures of (T, H, W, 3) frames on the flow grid, averaged over the pixels of a cell."""
+    if exposure != AS_IT_IS:  # before levels are rounded: such a clip has few
+        return np.stack(list(parallel_map(lambda frame: exposure.apply(resize_image(frame.astype(np.float32), hw)), frames)))
     if (frames.shape[1], frames.shape[2]) == hw:
         return frames
     return np.stack(list(parallel_map(lambda frame: resize_image(frame, hw), frames)))

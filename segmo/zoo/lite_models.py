@@ -130,7 +130,7 @@ class LiteDepth:
 class LiteFeatures:
     """Colour and texture descriptors."""
 
-    identity = "lite-features-1"
+    identity = "lite-features-2"
 
     def describe(self, clip: Clip, frames: Int) -> Steps[FeatureMaps]:
         """Descriptors of the query frames."""
@@ -276,7 +276,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-21"
+    identity = "lite-masks-22"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:

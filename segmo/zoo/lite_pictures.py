@@ -8,15 +8,27 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.geometry import grid_size
-from segmo.lite.flow import grey_grid, picture_grid
+from segmo.lite.flow import AS_IT_IS, Exposure, grey_grid, picture_grid
 from segmo.lite.once import once
 from segmo.lite.refinement import lab_grid
 from segmo.types import Clip
 
+FLAT, USUAL = 130, 200  # grey levels: where 98 % of a clip's values are within the first, they are spread over the second
+LARGEST_GAIN = 4.0  # beyond it, noise is what would be spread
+
+
+def exposure(clip: Clip) -> Exposure:
+    """How the levels of a dark or foggy clip are spread before it is looked at; all others are looked at as they are.
+
+    Networks and tests count in grey levels, and in the dark or in fog a few of them are all there is.
+    """
+    black, bright = (float(level) for level in np.percentile(clip.frames[:, ::8, ::8], (1, 99)))
+    return Exposure(black, min(LARGEST_GAIN, USUAL / max(bright - black, 1.0))) if bright - black < FLAT else AS_IT_IS
+
 
 def pictures(clip: Clip) -> npt.NDArray[np.uint8]:
     """(T, h, w, 3) on the flow grid, from which all smaller ones are made: bringing a frame there takes longer than most that follows."""
-    return once(clip, "pictures", lambda: picture_grid(clip.frames, grid_size(clip.hw)))
+    return once(clip, "pictures", lambda: picture_grid(clip.frames, grid_size(clip.hw), exposure(clip)))
 
 
 def grey(clip: Clip) -> npt.NDArray[np.uint8]:
@@ -27,7 +39,9 @@ def grey(clip: Clip) -> npt.NDArray[np.uint8]:
 def by_index(clip: Clip) -> Mapping[int, npt.NDArray[np.uint8]]:
     """Grey pictures of the sampled frames and of those between, by their index in the source."""
     indices = [*clip.source_indices.tolist(), *clip.between_indices.tolist()]
-    return dict(zip(indices, [*grey(clip), *clip.between], strict=True))
+    spread = exposure(clip)
+    between = clip.between if spread == AS_IT_IS else spread.apply(clip.between)
+    return dict(zip(indices, [*grey(clip), *between], strict=True))
 
 
 def pictures_around(clip: Clip) -> Callable[[int, int], npt.NDArray[np.uint8]]:

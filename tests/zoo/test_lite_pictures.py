@@ -1,0 +1,70 @@
+"""The pictures that the models of lite look at: the levels of dark and foggy clips are spread, all others are not touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from segmo.lite.flow import AS_IT_IS
+from segmo.types import Clip
+from segmo.zoo import lite_pictures
+
+Frames = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def scene(count: int = 9) -> Frames:
+    """Noise of all grey levels on the grid of flow itself, in which nothing moves."""
+    return np.repeat(np.random.default_rng(0).integers(0, 256, (1, 128, 160, 3)).astype(np.uint8), count, axis=0)
+
+
+def clip_of(frames: Frames, kept: range | None = None) -> Clip:
+    """A clip of all frames, or of those kept, with the others between them."""
+    indices = np.array(kept if kept is not None else range(len(frames)))
+    others = np.setdiff1d(np.arange(len(frames)), indices)
+    grey = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
+    between = grey[others] if kept is not None else np.zeros((0, 0, 0), np.uint8)
+    names = tuple(map(str, indices))
+    hw = (frames.shape[1], frames.shape[2])
+    known = others if kept is not None else np.zeros(0, np.int64)
+    return Clip(frames[indices], indices / 30, indices, names, hw, len(frames), 30.0, (), between, known)
+
+
+def test_ordinary_clips_are_looked_at_as_they_are() -> None:
+    frames = scene()
+    for bright in (frames, (frames * 0.55).astype(np.uint8), 115 + (frames * 0.55).astype(np.uint8)):
+        assert lite_pictures.exposure(clip_of(bright)) == AS_IT_IS
+        assert np.array_equal(lite_pictures.pictures(clip_of(bright)), bright)
+
+
+@pytest.mark.parametrize("haze", [0, 120])
+@pytest.mark.parametrize(("share", "gain"), [(0.4, 2.0), (0.25, 3.2), (0.1, 4.0), (0.0, 4.0)])
+def test_the_levels_of_dark_and_foggy_clips_are_spread_but_not_without_end(share: float, gain: float, haze: int) -> None:
+    flat = (scene() * share + haze).astype(np.uint8)
+    clip = clip_of(flat)
+    used = lite_pictures.exposure(clip)
+    assert used.gain == pytest.approx(gain, rel=0.05) and used.black == pytest.approx(haze, abs=2)
+    made = lite_pictures.pictures(clip)
+    assert made.dtype == np.uint8
+    assert np.abs(made - np.clip((flat - used.black) * used.gain, 0, 255)).max() <= 0.5
+    assert (clip.frames == flat).all(), "what is shown and written stays as it is"
+
+
+def test_between_dark_frames_it_is_as_bright_as_in_them() -> None:
+    clip = clip_of((scene(7) * 0.2 + 30).astype(np.uint8), range(0, 7, 3))
+    seen = lite_pictures.by_index(clip)
+    assert sorted(seen) == list(range(7))
+    assert all(abs(seen[index].mean() - seen[0].mean()) < 3 for index in seen)
+    assert seen[1].std() == pytest.approx(seen[0].std(), rel=0.1) and seen[1].std() > 3 * clip.between[0].std()
+
+
+def test_dark_pictures_are_averaged_before_their_levels_are_rounded() -> None:
+    """Three quarters of a grey level are as good as nothing in bytes, and three levels when spread."""
+    dark_one = np.random.default_rng(1).integers(0, 4, (128, 448))
+    frames = np.ones((2, 256, 896, 3), np.uint8)
+    for corner in range(4):
+        frames[:, corner // 2 :: 2, corner % 2 :: 2][:, dark_one == corner] = 0
+    made = lite_pictures.pictures(clip_of(frames))
+    assert made.shape == (2, 128, 448, 3) and (made == 3).all()
