@@ -103,8 +103,9 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
     seen: list[int] = []
     with ThreadPoolExecutor(1) as pool:  # shrinks a frame while the next is decoded
         waiting: deque[Future[None]] = deque()
+        small = frozenset(around.tolist())
         wanted = np.sort(np.concatenate([indices, around])).tolist()
-        for index, frame in opened.read(wanted):
+        for index, frame in opened.read(wanted, small):
             if index in chosen:
                 waiting.append(pool.submit(_fill, frames[len(kept)], frame))
                 kept.append(index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from segmo.errors import VideoError
-from segmo.geometry import resize_image
+from segmo.geometry import fit_side, resize_image
 from segmo.types import UInt8
 from segmo.video.packets import Clock, read_packets, scan_packets
-from segmo.video.source import VideoInfo, check_size, over_black, reading, turned
+from segmo.video.source import SMALL_SIDE, VideoInfo, check_size, over_black, reading, turned
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +64,15 @@ class VideoFile:
             notes=tuple(notes),
         )
 
-    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
+    def read(self, indices: Sequence[int], small: Collection[int] = ()) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`."""
+        hw = fit_side(self.info.hw, SMALL_SIDE)
         for index, frame in self._decode(indices):
             self.damaged += bool(frame.is_corrupt)
-            yield index, resize_image(self._displayed(frame), self.info.hw)  # the size may change in mid-stream
+            if index in small:
+                yield index, resize_image(self._displayed(frame, SMALL_SIDE), hw)
+            else:
+                yield index, resize_image(self._displayed(frame), self.info.hw)  # the size may change in mid-stream
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -144,11 +148,14 @@ class VideoFile:
             if wanted:
                 yield from decode(None)
 
-    def _displayed(self, frame: Any) -> UInt8:
-        """A decoded frame as (H, W, 3) RGB, with square pixels and turned upright."""
+    def _displayed(self, frame: Any, max_side: int = 0) -> UInt8:
+        """A decoded frame as (H, W, 3) RGB, with square pixels and turned upright; no longer side is shrunk below `max_side`, if given."""
         stretch = max(self._aspect, 1 / self._aspect)
         check_size(self._path.name, frame.height, round(frame.width * stretch))  # the size may change in mid-stream
         with reading(self._path):
+            height, width = fit_side((frame.height, frame.width), max_side)
+            if (height, width) != (frame.height, frame.width):  # by ffmpeg, which need not make colours of all pixels then
+                frame = frame.reformat(width, height, interpolation="AREA")
             if any(component.is_alpha for component in frame.format.components):
                 image = over_black(frame.to_ndarray(format="rgba"))
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class ImageFolder:
         codec = self._files[0].suffix.lower()[1:]
         self.info = VideoInfo(first, count, FOLDER_FPS, count / FOLDER_FPS, codec, 0, False, True)
 
-    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
+    def read(self, indices: Sequence[int], small: Collection[int] = ()) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`; an image that cannot be decoded is an error that names it."""
 
         def decoded(index: int) -> tuple[int, UInt8]:
@@ -146,7 +146,7 @@ class AnimatedImage:
         kind = "rgba" if alpha else "rgb24"
         self.info = VideoInfo(hw, count, count / float(ends[-1]), float(ends[-1]), "webp", 0, False, False, kind)
 
-    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
+    def read(self, indices: Sequence[int], small: Collection[int] = ()) -> Iterator[tuple[int, UInt8]]:
         """See `Source.read`."""
         with reading(self._path), Image.open(self._path) as image:
             for index in indices:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +14,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from segmo.errors import VideoError
+from segmo.geometry import GRID_SIDE
 from segmo.types import UInt8
 
+SMALL_SIDE = 2 * GRID_SIDE
+"""Pixels of the longer side below which no frame is shrunk while it is read: what is made of it then is averaged at least once more."""
 MAX_PIXELS = 100_000_000
 """Most that a picture may have: three times 8K. A file of a few megabytes may promise so many that decoding one fills the memory."""
 
@@ -67,8 +70,11 @@ class Source(Protocol):
     damaged: int
     """Frames that `read` has handed out so far although the decoder found errors in them."""
 
-    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, UInt8]]:
-        """(index, RGB (H, W, 3)) of the frames at increasing indices, in order; those that cannot be decoded are left out."""
+    def read(self, indices: Sequence[int], small: Collection[int] = ()) -> Iterator[tuple[int, UInt8]]:
+        """(index, RGB (H, W, 3)) of the frames at increasing indices, in order; those that cannot be decoded are left out.
+
+        Those in `small` may come smaller, with a longer side of at least `SMALL_SIDE` pixels where the source has as many.
+        """
         ...
 
 

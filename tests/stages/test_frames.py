@@ -232,7 +232,7 @@ def damaged(clip, monkeypatch):
         source = stage.open_source(clip)
         whole = source.read
 
-        def read(indices):
+        def read(indices, small=()):
             source.damaged = 1
             yield from ((index, frame) for index, frame in whole(indices) if index in readable)
 

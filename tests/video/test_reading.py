@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 from clip_files import make_clip, make_sound, middles, numbers, quadrants, spoil_packet
 from PIL import Image
 
 from segmo.errors import VideoError
+from segmo.geometry import resize_image
 from segmo.video import content_hash, open_source, probe, read_frames
+from segmo.video.source import SMALL_SIDE
 
 RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 
@@ -205,6 +208,27 @@ def test_transparent_parts_are_black(tmp_path, name, encoder, pixels):
     path = make_clip(tmp_path / name, encoder, pixels, images=[image, image])
     assert probe(path).has_alpha
     np.testing.assert_allclose(middles(frames_of(path)[0]), [[(0, 0, 0), (0, 0, 0)], [(0, 0, 100), (120, 120, 120)]], atol=6)
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "pixels", "options"),
+    [
+        ("clip.mp4", "libx264", "yuv420p", {}),
+        ("turned.mov", "prores_ks", "yuv422p10le", {"rotation": 90}),
+        ("clear.mov", "qtrle", "argb", {}),
+    ],
+)
+def test_frames_that_may_be_small_are_the_same_pictures(tmp_path, name, encoder, pixels, options):
+    smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 18, 4), np.uint8), (1440, 960), interpolation=cv2.INTER_CUBIC)
+    image = smooth if pixels == "argb" else smooth[..., :3]
+    source = open_source(make_clip(tmp_path / name, encoder, pixels, images=[image] * 3, **options))
+    (_, whole), (index, small), (_, again) = source.read([0, 1, 2], {1})
+    assert index == 1 and max(small.shape) == SMALL_SIDE < max(whole.shape) and whole.shape == again.shape
+    expected = resize_image(whole, small.shape[:2])
+    assert np.abs(small.astype(int) - expected).mean() < 2
+    little_clip = make_clip(tmp_path / f"little_{name}", encoder, pixels, images=[np.ascontiguousarray(image[:64, :96])] * 2)
+    [(_, little)] = open_source(little_clip).read([0], {0})
+    assert little.shape[:2] == (64, 96)
 
 
 @pytest.mark.parametrize("kind", ["webp", "gif"])
