@@ -100,14 +100,18 @@ class Result(Shown):
     @property
     def warnings(self) -> tuple[str, ...]:
         """All notes of all stages, in order and without repeats, for the user."""
-        products = (self.clip, self.depth, self.evidence, self.labels, self.masks)
-        notes = [note for product in products for note in product.notes] + [self.problem]
+        told = (self.clip, self.depth, self.evidence, self.labels, self.masks)
+        notes = [note for product in told for note in product.notes] + [self.problem]
         return tuple(dict.fromkeys(note for note in notes if note))
+
+    @property
+    def products(self) -> dict[str, Any]:
+        """What `segmo.export.export_all` takes of a result, by name."""
+        return {name: getattr(self, name) for name in ("clip", "tracks", "labels", "masks", "depth", "features", "source")}
 
     def record(self) -> dict[str, Any]:
         """What run.json tells of a run beside what its products tell."""
-        models = [asdict(find(role, name)) for role, name in models_of(self.settings).items()]
-        stages = [asdict(stage) for stage in self.stages]
+        models, stages = [asdict(find(*model)) for model in models_of(self.settings).items()], list(map(asdict, self.stages))
         return {"settings": self.settings.to_dict(), "stages": stages, "models": models, "warnings": list(self.warnings)}
 
 

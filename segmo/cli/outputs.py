@@ -61,14 +61,8 @@ def write_outputs(result: Result, folder: Path, also: Collection[str] = ()) -> S
     with errors_named("outputs"):
         yield from export_all(
             folder,
-            clip=result.clip,
-            tracks=result.tracks,
-            labels=result.labels,
-            masks=result.masks,
-            depth=result.depth,
-            features=result.features,
+            **result.products,
             run={**result.record(), "clip_id": _clip_id(result.source), "digest": digest},
-            source=result.source,
             outputs=(*USUAL_OUTPUTS, *also),
         )
     return True

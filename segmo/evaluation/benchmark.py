@@ -131,14 +131,8 @@ def _run_sequence(
     finish(
         export_all(
             folder,
-            clip=result.clip,
-            tracks=result.tracks,
-            labels=result.labels,
-            masks=result.masks,
-            depth=result.depth,
-            features=result.features,
+            **result.products,
             run={**result.record(), "stages": stages},
-            source=result.source,
             outputs=("masks",),
         )
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ MARGIN = 0.005
 
 
 def write_mattes(
-    directory: Path, wanted: Iterable[str], labels: Iterable[UInt8], names: Sequence[str], fps: float, timestamps_s: Float
+    directory: Path, wanted: Collection[str], labels: Iterable[UInt8], names: Sequence[str], fps: float, timestamps_s: Float
 ) -> None:
     """Write `matte` and `static`, where they are wanted, from (H, W) uint8 object ids at the size of the source, a frame at a time.
 
@@ -28,13 +29,17 @@ def write_mattes(
     """
     if "static" in wanted:
         (directory / OUTPUTS["static"]).mkdir()
-        labels = _with_static_masks(directory / OUTPUTS["static"], labels, names)
+
+    def frames() -> Iterator[UInt8]:
+        for name, ids in zip(names, labels, strict=True):
+            if "static" in wanted:
+                _write_static_mask(directory / OUTPUTS["static"] / f"{name}.png", ids)
+            yield np.repeat(np.where(ids > 0, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
+
     if "matte" in wanted:
-        frames = (np.repeat(np.where(frame > 0, np.uint8(255), np.uint8(0))[..., None], 3, axis=2) for frame in labels)
-        write_mp4(directory / OUTPUTS["matte"], frames, fps, timestamps_s=timestamps_s)
+        write_mp4(directory / OUTPUTS["matte"], frames(), fps, timestamps_s=timestamps_s)
     else:
-        for _ in labels:
-            pass
+        deque(frames(), maxlen=0)
 
 
 def read_labels(directory: Path) -> tuple[Iterator[UInt8], list[str], float, Float]:
@@ -45,11 +50,8 @@ def read_labels(directory: Path) -> tuple[Iterator[UInt8], list[str], float, Flo
     return labels, names, float(frames["fps"]), np.array(frames["timestamps_s"], np.float64)
 
 
-def _with_static_masks(directory: Path, labels: Iterable[UInt8], names: Sequence[str]) -> Iterator[UInt8]:
-    """The same frames, each passed on after its static mask is written."""
-    for name, frame in zip(names, labels, strict=True):
-        radius = max(1, round(MARGIN * max(frame.shape)))
-        around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-        moving = cv2.dilate((frame > 0).astype(np.uint8), around)
-        Image.fromarray(255 - 255 * moving).save(directory / f"{name}.png", compress_level=3)
-        yield frame
+def _write_static_mask(path: Path, ids: UInt8) -> None:
+    radius = max(1, round(MARGIN * max(ids.shape)))
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    moving = cv2.dilate((ids > 0).astype(np.uint8), around)
+    Image.fromarray(255 - 255 * moving).save(path, compress_level=3)

@@ -31,19 +31,13 @@ def write_files(result: Result, directory: Path, edits: Mapping[str, Any] | None
 
     written = yield from export_all(
         directory,
-        clip=result.clip,
-        tracks=result.tracks,
-        labels=result.labels,
-        masks=result.masks,
-        depth=result.depth,
-        features=result.features,
+        **result.products,
         run={
             "settings": result.settings.to_dict(),
             "stages": [dataclasses.asdict(row) for row in result.stages],
             "warnings": list(result.warnings),
             **({"object_edits": edits} if edits else {}),
         },
-        source=result.source,
     )
     write_zip(directory, directory / ARCHIVE)
     return FilesPart((), (), [path.name for path in written.values() if path.is_file()], ARCHIVE, USUAL_OUTPUTS)
