@@ -22,6 +22,9 @@ from segmo.networks.sam2_video import HOLE, Sam2Video, VideoSegmenter
 REPOSITORY = Path(__file__).resolve().parents[2]
 SIDE, FRAMES, HW = 256, 16, (90, 120)
 TOLERANCE = 1e-3
+AMBIGUOUS = 1e-3
+"""Share of pixels that may differ where holes are filled: a logit of 1e-7 beside a hole has another sign on other processors, and the
+hole is too large then. Unfilled, half of all pixels differ."""
 SCORE = 0.16
 """About the median of what the random weights say of an object's presence; taken off, so that objects come and go."""
 CONFIGS = {
@@ -149,7 +152,7 @@ def test_masks_agree_with_metas_predictor(name, meta_python, tmp_path, hole):
     theirs = dict(np.load(tmp_path / "answers.npz"))
     ours = answers(VideoSegmenter(network, frames, hole=hole), PROMPTS)
     assert ours.keys() == theirs.keys()
-    exceeded = {key: float(np.abs(ours[key] - theirs[key]).max()) for key in ours if not np.allclose(ours[key], theirs[key], 0, TOLERANCE)}
-    assert exceeded == {}
+    exceeded = {key: int((~(np.abs(ours[key] - theirs[key]) <= TOLERANCE)).sum()) for key in ours}
+    assert sum(exceeded.values()) <= (AMBIGUOUS if hole else 0) * sum(answer.size for answer in ours.values()), exceeded
     absent = [mask.max() < -1000 for mask in theirs.values()]
     assert 0.1 < np.mean(absent) < 0.9 and all((mask > 0).any() for mask, gone in zip(theirs.values(), absent, strict=True) if not gone)
