@@ -72,7 +72,7 @@ def _import_ahead() -> None:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-5"
+    identity = "lite-flow-6"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames; of the source too, where the sampled ones lie farther apart."""
@@ -104,7 +104,7 @@ class LiteTracks:
 class LiteDepth:
     """Relative inverse depth from motion parallax."""
 
-    identity = "lite-depth-4"
+    identity = "lite-depth-5"
     needs_flow = True
 
     def depth(self, clip: Clip, flow: FlowFields | None) -> Steps[DepthMaps]:
@@ -130,7 +130,7 @@ class LiteDepth:
 class LiteFeatures:
     """Colour and texture descriptors."""
 
-    identity = "lite-features-2"
+    identity = "lite-features-3"
 
     def describe(self, clip: Clip, frames: Int) -> Steps[FeatureMaps]:
         """Descriptors of the query frames."""
@@ -187,7 +187,7 @@ class Observation:
 class LiteMotion:
     """A network on flow and what stands out of the residuals: each sees movers that the other misses, and a second network weighs both."""
 
-    identity = f"lite-motion-21-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
+    identity = f"lite-motion-22-{LITE_MOTION.sha256[:12]}-{LITE_FUSION.sha256[:12]}"
     needs_flow = True
 
     def __init__(self, network: FlowGraph | None = None, fusion: FlowGraph | None = None) -> None:
@@ -276,7 +276,7 @@ class LiteMotion:
 class LiteMasks:
     """Objects told apart, and outlines drawn to the edges of the picture."""
 
-    identity = "lite-masks-22"
+    identity = "lite-masks-23"
     needs_flow = True
 
     def segment(self, inputs: MaskInputs, settings: MaskSettings) -> Steps[ObjectMasks]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from segmo.geometry import grid_size
 from segmo.lite.flow import AS_IT_IS, Exposure, grey_grid, picture_grid
 from segmo.lite.once import once
+from segmo.lite.overlays import Regions, find_overlays, paint_over
 from segmo.lite.refinement import lab_grid
 from segmo.types import Clip
 
@@ -28,7 +29,20 @@ def exposure(clip: Clip) -> Exposure:
 
 def pictures(clip: Clip) -> npt.NDArray[np.uint8]:
     """(T, h, w, 3) on the flow grid, from which all smaller ones are made: bringing a frame there takes longer than most that follows."""
-    return once(clip, "pictures", lambda: picture_grid(clip.frames, grid_size(clip.hw), exposure(clip)))
+
+    def made() -> npt.NDArray[np.uint8]:
+        shown = picture_grid(clip.frames, grid_size(clip.hw), exposure(clip))
+        lying = once(clip, "overlays", lambda: find_overlays(shown))
+        return shown if lying is None else paint_over(shown, lying)
+
+    return once(clip, "pictures", made)
+
+
+def overlays(clip: Clip) -> Regions | None:
+    """(T, h, w) where something lies on the pictures, which is painted over in all that this module gives; None where nothing does."""
+    pictures(clip)
+    found: Regions | None = once(clip, "overlays", lambda: None)
+    return found
 
 
 def grey(clip: Clip) -> npt.NDArray[np.uint8]:
@@ -41,6 +55,10 @@ def by_index(clip: Clip) -> Mapping[int, npt.NDArray[np.uint8]]:
     indices = [*clip.source_indices.tolist(), *clip.between_indices.tolist()]
     spread = exposure(clip)
     between = clip.between if spread == AS_IT_IS else spread.apply(clip.between)
+    lying = overlays(clip)
+    if lying is not None and len(between):
+        after = np.searchsorted(clip.source_indices, clip.between_indices).clip(1, len(clip) - 1)
+        between = paint_over(between, lying[after - 1] | lying[after])
     return dict(zip(indices, [*grey(clip), *between], strict=True))
 
 

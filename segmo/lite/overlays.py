@@ -1,0 +1,122 @@
+"""What lies on the picture instead of in the scene: captions, logos, clocks, channel marks.
+
+Where the camera moves they stand still on the screen, and to all that looks at flow alone they are movers. What gives them away is that
+they stand still to the grey level: sharp edges that stay as they are for longer than an object that the camera follows ever does.
+They are painted over before anything is looked at, so that what is behind them counts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segmo.parallel import parallel_map
+
+Image = npt.NDArray[np.uint8]
+Regions = npt.NDArray[np.bool_]
+
+LONGEST, SHORTEST = 16, 12
+"""Frames for which an edge must stay as it is; in clips shorter than that, all of them, and never less than the second."""
+EDGE = 24  # grey levels from a pixel to the next
+NOISE, SHARE_OF_EDGE = 5, 0.12  # grey levels by which a pixel may change, or a share of the steepest edge beside it
+STANDING_SHARE = 0.2  # of a frame's edges; where more of them stand still, it is the camera that does
+LARGEST_SHARE = 0.15  # of a frame that may be painted over
+SMALLEST_AREA = 60  # pixels
+TOUCHING = 0.1  # of what keeps its colour beside such edges that must be edge for it to belong to them: a disc does, a sky does not
+GAP = 9  # pixels between the strokes and letters of what is one
+MARGIN = 5  # pixels; its shadow and the ringing of compression
+LARGEST_FILL = 0.05  # of a frame: what an outline encloses belongs to it, but not what a frame around everything does
+
+
+def find_overlays(pictures: Image) -> Regions | None:
+    """(T, h, w) where something lies on each picture; None where nothing does, as in all clips whose camera stands still.
+
+    Args:
+        pictures: (T, h, w, 3) RGB on the flow grid.
+    """
+    span = min(LONGEST, len(pictures) - 1)
+    if span < SHORTEST:
+        return None
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+    strength = [_edge_strength(picture) for picture in grey]
+    lasting = _lasting(grey, strength, span)
+    regions = np.zeros(lasting.shape, np.bool_)
+    for t, edges in enumerate(lasting):
+        few = np.count_nonzero(edges) <= STANDING_SHARE * np.count_nonzero(strength[t] > EDGE)
+        if few and edges.any():
+            regions[t] = _region(edges, functools.partial(_still, pictures, t, span // 2))
+    return regions if regions.any() else None
+
+
+def paint_over(pictures: Image, regions: Regions) -> Image:
+    """(T, h, w) or (T, h, w, 3) pictures in which (T, h, w) regions show what is around them."""
+
+    def one(t: int) -> Image:
+        if not regions[t].any():
+            return pictures[t]
+        painted: Image = cv2.inpaint(pictures[t], regions[t].view(np.uint8), 3, cv2.INPAINT_TELEA)
+        return painted
+
+    return np.stack(list(parallel_map(one, range(len(pictures)))))
+
+
+def _edge_strength(picture: Image) -> Image:
+    """(h, w) grey levels from a pixel to the next, where the change is steepest."""
+    across, down = (cv2.Sobel(picture, cv2.CV_16S, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    steepest: Image = cv2.convertScaleAbs(cv2.max(cv2.absdiff(across, 0), cv2.absdiff(down, 0)))
+    return cv2.dilate(steepest, np.ones((3, 3), np.uint8))
+
+
+def _lasting(grey: list[Image], strength: list[Image], span: int) -> Regions:
+    """(T, h, w) edges that stay as they are for `span` frames, of which this is one."""
+    half = span // 2
+    stays = np.zeros((len(grey) - half, *grey[0].shape), np.bool_)
+    for t in range(len(stays)):
+        allowed = cv2.max(cv2.convertScaleAbs(strength[t], alpha=SHARE_OF_EDGE), NOISE)
+        change = cv2.max(cv2.absdiff(grey[t], grey[t + half]), cv2.absdiff(grey[t], grey[t + half // 2]))
+        stays[t] = (change <= allowed) & (cv2.min(strength[t], strength[t + half]) > EDGE)
+    lasting = np.zeros((len(grey), *grey[0].shape), np.bool_)
+    for t in range(len(grey) - span):
+        lasting[t : t + span + 1] |= stays[t : t + span - half + 1].all(axis=0)
+    return lasting
+
+
+def _still(pictures: Image, t: int, half: int) -> Regions:
+    """(h, w) pixels of picture t that keep their colour for `half` frames before or after it."""
+
+    def kept(side: int) -> Regions:
+        changes = (cv2.absdiff(pictures[t], pictures[t + side * gap]) for gap in (half // 2, half))
+        return functools.reduce(cv2.max, cv2.split(cv2.max(*changes))) <= NOISE
+
+    sides = [kept(side) for side in (-1, 1) if 0 <= t + side * half < len(pictures)]
+    return np.logical_or.reduce(sides)
+
+
+def _region(edges: Regions, still: Callable[[], Regions]) -> Regions:
+    """(h, w) what (h, w) edges are the outlines of, with what is still beside them; nothing where that is too large to lie on a picture."""
+    mask = edges.view(np.uint8)
+    dense = (cv2.boxFilter(mask, cv2.CV_16S, (5, 5), normalize=False) >= 4).view(np.uint8) & mask
+    if np.count_nonzero(dense) < SMALLEST_AREA:
+        return np.zeros_like(edges)
+    largest = LARGEST_FILL * mask.size
+    count, numbered, found, _ = cv2.connectedComponentsWithStats((still() | edges).view(np.uint8), connectivity=8)
+    touched = np.bincount(numbered[dense > 0], minlength=count) >= TOUCHING * found[:, cv2.CC_STAT_AREA]
+    touched &= found[:, cv2.CC_STAT_AREA] <= largest
+    touched[0] = False
+    closed = cv2.morphologyEx(dense | touched[numbered].view(np.uint8), cv2.MORPH_CLOSE, _round(GAP))
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.zeros_like(closed)
+    for outline in outlines:
+        if SMALLEST_AREA <= cv2.contourArea(outline) <= largest:
+            cv2.drawContours(filled, [outline], 0, 1, cv2.FILLED)
+    region = cv2.dilate(filled, _round(MARGIN)).astype(np.bool_)
+    return region if region.mean() <= LARGEST_SHARE else np.zeros_like(region)
+
+
+def _round(size: int) -> Image:
+    shape: Image = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return shape
