@@ -1,9 +1,8 @@
-"""The chain of stages: which product is needed when, what its key depends on, and what is told while it runs.
+"""The chain of stages: which product is needed when, and what is told while it runs.
 
-`CHAIN` is the whole plan, a row a product. `run` walks it and yields StageEvents; a product found in the cache is mapped and nothing
-is loaded for it. Flow and motion evidence are made only when a product that reads them is missing. To stop, close the generator: the
-running stage ends at its next yield, and finished products stay in the cache. Where products are computed is up to the caller: `execute`
-gets a Job, which is plain data, and may hand it to another process.
+`segmo.chain` is the plan. `run` walks it and yields StageEvents; a product found in the cache is mapped and nothing is loaded for it. Flow
+and motion evidence are made only when a product that reads them is missing. To stop, close the generator: the running stage ends at its
+next yield, and finished products stay in the cache. Where products are computed is up to the caller: `execute` gets a Job.
 
     for event in run(Path("clip.mp4"), Settings()):
         print(event.stage, event.status, event.fraction)
@@ -13,19 +12,21 @@ gets a Job, which is plain data, and may hand it to another process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from segmo.cache import StageCache
+from segmo.chain import CHAIN, Execute, Job, Task, compute
 from segmo.device import PeakMemory
 from segmo.errors import errors_named
+from segmo.framing import clicks_inside, inner, laid_back
 from segmo.settings import Settings
 from segmo.shown import Shown
-from segmo.stages import depth, features, flow, frames, masks, motion, tracks
-from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Steps, Tracks
+from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Tracks
 from segmo.video import content_hash
 from segmo.zoo.presets import models_of, within_preset
 from segmo.zoo.registry import find
@@ -115,63 +116,6 @@ class Result(Shown):
         return {"settings": self.settings.to_dict(), "stages": stages, "models": models, "warnings": list(self.warnings)}
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One product to make, and all that its computation may look at: plain data that another process can be given."""
-
-    product: str
-    """Its row in `CHAIN`."""
-    role: str
-    """Role of its model; empty without one."""
-    model: str
-    """Name of its model in the zoo; empty without one."""
-    source: Path
-    settings: Settings
-    inputs: Mapping[str, Any]
-    """The products that its key covers, by name; flow only where the model reads it."""
-
-    def __getitem__(self, name: str) -> Any:
-        return self.inputs[name]
-
-    @property
-    def flow(self) -> FlowFields | None:
-        """Flow where the model reads it, else None."""
-        return self.inputs.get("flow")
-
-
-Execute = Callable[[Job, ModelStore], Steps[Any]]
-"""Makes the product of a job with a model of the store."""
-
-
-def compute(job: Job, store: ModelStore) -> Steps[Any]:
-    """Make a product here, with its model loaded here."""
-    task = next(task for task in CHAIN if task.name == job.product)
-    return (yield from task.compute(job, store.get(job.role, job.model) if job.role else None))
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One product of the chain."""
-
-    name: str
-    kind: type[Any]
-    version: int
-    role: str
-    """Role of its model; empty without one."""
-    inputs: tuple[str, ...]
-    settings: Callable[[Settings], Mapping[str, Any]]
-    """The settings that its key depends on."""
-    compute: Callable[[Job, Any], Steps[Any]]
-    """Makes it with its model."""
-    on_demand: bool = False
-    """Whether it is made or read only when a product that reads it is missing."""
-
-    @property
-    def stage(self) -> str:
-        """The stage it is part of, as events name it."""
-        return "motion" if self.name in ("evidence", "labels") else self.name
-
-
 def run(
     source: Path | str,
     settings: Settings,
@@ -205,7 +149,7 @@ def run(
         current.source,
         settings,
         clip=current["frames"],
-        flow=current.products.get("flow"),
+        flow=current["flow"] if "flow" in current.products else None,
         stages=tuple(current.records),
         problem=current.problem,
         **products,
@@ -250,6 +194,7 @@ class _Run:
         self.models = models_of(settings)
         self.problem = ""
         self.products: dict[str, Any] = {}
+        self._whole: dict[str, Any] = {}
         self.records: list[StageRecord] = []
         self.keys = self._plan_keys(source_hash)
         self._fetched = False
@@ -257,9 +202,17 @@ class _Run:
         self._peaks = {stage: PeakMemory() for stage in STAGES}
 
     def __getitem__(self, name: str) -> Any:
-        return self.products[name]
+        """A product as it lies in whole frames."""
+        if name not in self._whole:
+            self._whole[name] = laid_back(self.products[name], self.products["frames"])
+        return self._whole[name]
 
-    def obtain(self, task: _Task) -> Generator[StageEvent, None, None]:
+    @cached_property
+    def _picture(self) -> Clip:
+        """The part of the frames that stages look at."""
+        return inner(self.products["frames"])
+
+    def obtain(self, task: Task) -> Generator[StageEvent, None, None]:
         """Read a product from the cache, or make it after what it needs."""
         began = time.perf_counter()
         cached = self._read(task)
@@ -277,15 +230,15 @@ class _Run:
             peak = self._peaks[task.stage]
             made = (cached, self.keys[task.name], peak.process_mb, peak.gpu_mb)
             self.records.append(StageRecord(task.stage, self._identity(task), round(seconds, 3), *made))
-            yield StageEvent(task.stage, "cached" if cached else "done", 1.0, seconds, self.products[task.name])
+            yield StageEvent(task.stage, "cached" if cached else "done", 1.0, seconds, self[task.name])
 
-    def _read(self, task: _Task) -> bool:
+    def _read(self, task: Task) -> bool:
         product = self.cache.get(self.keys[task.name], task.kind)
         if product is not None:
             self.products[task.name] = product
         return product is not None
 
-    def _make(self, task: _Task) -> Generator[StageEvent, None, bool]:
+    def _make(self, task: Task) -> Generator[StageEvent, None, bool]:
         """Make a product, or wait for whoever is making it; returns whether it came from the cache after all."""
         began = time.perf_counter()
         with closing(self.cache.lock(self.keys[task.name])) as lock:
@@ -300,7 +253,7 @@ class _Run:
                 self.problem = self.cache.problem or self.problem
         return False
 
-    def _fetch_weights(self, task: _Task) -> Generator[StageEvent, None, None]:
+    def _fetch_weights(self, task: Task) -> Generator[StageEvent, None, None]:
         """Bring the weights into place for this product and, so that what is missing is told early, for all after it."""
         if not task.role or self._fetched:
             return
@@ -310,10 +263,13 @@ class _Run:
             yield StageEvent(task.stage, "progress", 0.0, seconds, note=f"fetching weights, {fraction:.0%}")
         self._fetched = True
 
-    def _compute(self, task: _Task) -> Generator[StageEvent, None, Any]:
+    def _compute(self, task: Task) -> Generator[StageEvent, None, Any]:
         model = self.models[task.role] if task.role else ""
         inputs = {name: self.products[name] for name in self.inputs(task) if name != "source"}
-        job = Job(task.name, task.role, model, self.source, self.settings, inputs)
+        settings = self.settings
+        if "frames" in inputs:
+            settings, inputs["frames"] = clicks_inside(settings, inputs["frames"]), self._picture
+        job = Job(task.name, task.role, model, self.source, settings, inputs)
         with closing(self.execute(job, self.store)) as steps:
             while True:
                 try:
@@ -331,70 +287,12 @@ class _Run:
             keys[task.name] = self.cache.key(task.name, task.version, self._identity(task), task.settings(self.settings), inputs)
         return keys
 
-    def inputs(self, task: _Task) -> tuple[str, ...]:
+    def inputs(self, task: Task) -> tuple[str, ...]:
         """The products, or the source, that a task looks at."""
         return (*task.inputs, "flow") if self._needs_flow(task.role) and task.name != "labels" else task.inputs
 
     def _needs_flow(self, role: str) -> bool:
         return role != "" and self.store.needs_flow(role, self.models[role])
 
-    def _identity(self, task: _Task) -> str:
+    def _identity(self, task: Task) -> str:
         return self.store.identity(task.role, self.models[task.role]) if task.role else ""
-
-
-def _nothing(_: Settings) -> dict[str, Any]:
-    return {}
-
-
-def _frames(job: Job, _: None) -> Steps[Clip]:
-    return frames.sample_frames(job.source, job.settings.frames)
-
-
-def _flow(job: Job, model: flow.FlowModel) -> Steps[FlowFields]:
-    return flow.estimate_flow(job["frames"], model)
-
-
-def _depth(job: Job, model: depth.DepthModel) -> Steps[DepthMaps]:
-    return depth.estimate_depth(job["frames"], job.flow, model)
-
-
-def _tracks(job: Job, model: tracks.TrackModel) -> Steps[Tracks]:
-    return tracks.track_points(job["frames"], job.settings.query.stride, job.flow, job.settings.tracks, model)
-
-
-def _features(job: Job, model: features.FeatureModel) -> Steps[FeatureMaps]:
-    return features.describe_frames(job["frames"], job.settings.query.stride, model)
-
-
-def _evidence(job: Job, model: motion.MotionModel) -> Steps[MotionEvidence]:
-    inputs = motion.MotionInputs(job["frames"], job["depth"], job["tracks"], job["features"], job.flow)
-    return motion.gather_evidence(inputs, model)
-
-
-def _labels(job: Job, model: motion.MotionModel) -> Steps[MotionLabels]:
-    yield 0.0
-    return motion.label_motion(job["evidence"], job["tracks"], job.settings.motion, model)
-
-
-def _masks(job: Job, model: masks.MaskModel) -> Steps[ObjectMasks]:
-    inputs = masks.MaskInputs(job["frames"], job["tracks"], job["features"], job["labels"], job.flow)
-    return masks.segment_objects(inputs, job.settings.masks, model)
-
-
-def _query_and_tracks(settings: Settings) -> dict[str, Any]:
-    return asdict(settings.query) | asdict(settings.tracks)
-
-
-_JUDGED = ("frames", "depth", "tracks", "features")
-_DRAWN = ("frames", "tracks", "features", "labels")
-CHAIN = (
-    _Task("frames", Clip, frames.VERSION, "", ("source",), lambda s: asdict(s.frames), _frames),
-    _Task("flow", FlowFields, flow.VERSION, "flow", ("frames",), _nothing, _flow, on_demand=True),
-    _Task("depth", DepthMaps, depth.VERSION, "depth", ("frames",), _nothing, _depth),
-    _Task("tracks", Tracks, tracks.VERSION, "tracks", ("frames",), _query_and_tracks, _tracks),
-    _Task("features", FeatureMaps, features.VERSION, "features", ("frames",), lambda s: asdict(s.query), _features),
-    _Task("evidence", MotionEvidence, motion.VERSION, "motion", _JUDGED, _nothing, _evidence, on_demand=True),
-    _Task("labels", MotionLabels, motion.VERSION, "motion", ("evidence", "tracks"), lambda s: asdict(s.motion), _labels),
-    _Task("masks", ObjectMasks, masks.VERSION, "masks", _DRAWN, lambda s: asdict(s.masks), _masks),
-)
-"""Every product, in the order of making; a row's inputs come before it. Flow is a further input of a model that reads it."""

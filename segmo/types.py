@@ -29,6 +29,9 @@ Bool = npt.NDArray[np.bool_]
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.floating[Any]]
 
+Window = tuple[int, int, int, int]
+"""Top, left, bottom and right of a part of a frame in pixels; bottom and right lie just outside of it."""
+
 USUAL_FPS = 30
 """Frames a second at which motion looks to `lite` about as it did in training."""
 
@@ -130,10 +133,12 @@ class Clip(Shown):
     notes: tuple[str, ...] = ()
     """What was left out or changed, in sentences for the user."""
     between: UInt8 = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
-    """(M, h, w) grey levels of frames of the source around the sampled ones, on the grid of `geometry.grid_size`, from which motion shows
-    at the source's own rate; none where the sampled frames are as close to each other as that."""
+    """(M, h, w) grey levels of frames of the source around the sampled ones, within the window and on its grid of `geometry.grid_size`,
+    from which motion shows at the source's own rate; none where the sampled frames are as close to each other as that."""
     between_indices: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     """(M,) index of each in the source, strictly increasing."""
+    window: Window | None = None
+    """Where the picture lies in the frames, if even margins surround it."""
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}

@@ -16,11 +16,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "segmo"
 ROOMS = (
     *("errors", "shown", "types", "settings"),
-    *("geometry", "parallel", "device", "files"),
+    *("geometry", "parallel", "device", "files", "framing"),
     *("video", "cache"),
     *("render", "export"),
     *("stages", "networks", "lite", "synthetic"),
     *("zoo",),
+    *("chain",),
     *("pipeline", "datasets"),
     *("evaluation",),
     *("training", "cluster"),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from segmo.cache import StageCache
+from segmo.chain import compute
 from segmo.errors import DeviceError, ProductError, SegmoError, SettingsError, VideoError, WeightsError
-from segmo.pipeline import STAGES, compute, missing, run, segment
+from segmo.pipeline import STAGES, missing, run, segment
 from segmo.settings import Correction, FrameSettings, MaskSettings, ModelSettings, MotionSettings, QuerySettings, Settings, TrackSettings
 from segmo.types import DepthMaps, finish
 

@@ -18,10 +18,11 @@ import numpy as np
 from segmo.errors import VideoError
 from segmo.geometry import fit_side, grid_size, resize_image
 from segmo.settings import FrameSettings
-from segmo.types import Clip, Float, Int, Steps, UInt8, steps_apart
+from segmo.stages.margins import find_window
+from segmo.types import Clip, Float, Int, Steps, UInt8, Window, steps_apart
 from segmo.video import Source, VideoInfo, open_source
 
-VERSION = 3
+VERSION = 4
 
 EFFICIENT_FRAMES = 100
 EFFICIENT_SIDE = 1000
@@ -97,7 +98,7 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
     _check_usable(opened, len(part), planned, settings)
     around = _around(indices, part, opened.info.fps)
     frames = np.empty((len(indices), *planned.hw, 3), np.uint8)
-    between = np.empty((len(around), *grid_size(planned.hw)), np.uint8)
+    between = np.empty((len(around), 0, 0), np.uint8)
     chosen = frozenset(indices.tolist())
     kept: list[int] = []
     seen: list[int] = []
@@ -110,6 +111,10 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
                 waiting.append(pool.submit(_fill, frames[len(kept)], frame))
                 kept.append(index)
             else:
+                if not between.size:
+                    for shrunk in waiting:
+                        shrunk.result()
+                    between = np.empty((len(around), *_whole_grid(planned.hw, find_window(frames[: len(kept)]))), np.uint8)
                 waiting.append(pool.submit(_fill_grey, between[len(seen)], frame))
                 seen.append(index)
             if len(waiting) > AHEAD:
@@ -117,16 +122,14 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
             yield (len(kept) + len(seen)) / len(wanted)
         for shrunk in waiting:
             shrunk.result()
-    notes = [*opened.info.notes, *planned.notes]
-    if settings.start_s or settings.length_s:
-        end = opened.timestamps_s[part[-1]]
-        notes.append(f"Used the part from {opened.timestamps_s[part[0]]:.2f} s to {end:.2f} s of {opened.info.duration_s:.2f} s.")
+    notes = _part_notes(opened, part, settings)
     if len(kept) < len(indices):
         notes.append(f"{len(indices) - len(kept)} of the {len(indices)} frames could not be decoded and were left out.")
     if opened.damaged:
         notes.append(f"{opened.damaged} of the frames used are damaged in the file and may show errors.")
     if len(kept) < 2:
         raise VideoError(f"Only {len(kept)} frame of {source} could be decoded, and motion needs at least 2. Copy or export it again.")
+    window = find_window(frames[: len(kept)])
     return Clip(
         frames=frames[: len(kept)],
         timestamps_s=opened.timestamps_s[kept],
@@ -135,10 +138,25 @@ def sample_frames(source: Path, settings: FrameSettings) -> Steps[Clip]:
         source_hw=opened.info.hw,
         source_frame_count=len(part),
         source_fps=opened.info.fps,
-        notes=tuple(notes),
-        between=between[: len(seen)],
+        notes=(*opened.info.notes, *planned.notes, *_window_notes(window, planned.hw), *notes),
+        between=_within(window, planned.hw, between[: len(seen)]),
         between_indices=np.array(seen, np.int64),
+        window=window,
     )
+
+
+def _part_notes(opened: Source, part: Int, settings: FrameSettings) -> list[str]:
+    if not (settings.start_s or settings.length_s):
+        return []
+    start, end = opened.timestamps_s[part[[0, -1]]]
+    return [f"Used the part from {start:.2f} s to {end:.2f} s of {opened.info.duration_s:.2f} s."]
+
+
+def _window_notes(window: Window | None, hw: tuple[int, int]) -> list[str]:
+    if window is None:
+        return []
+    width, height = window[3] - window[1], window[2] - window[0]
+    return [f"The picture takes {width}x{height} of {hw[1]}x{hw[0]}; the even margins around it were not looked at."]
 
 
 def _around(indices: Int, part: Int, fps: float) -> Int:
@@ -148,6 +166,26 @@ def _around(indices: Int, part: Int, fps: float) -> Int:
         return np.zeros(0, np.int64)
     near = np.unique(indices[:, None] + step * np.arange(-STEPS_AROUND, STEPS_AROUND + 1))
     return np.setdiff1d(np.intersect1d(near, part), indices)
+
+
+def _whole_grid(hw: tuple[int, int], window: Window | None) -> tuple[int, int]:
+    """Size of pictures of whole frames of which the part in the window is as fine as flow is searched for in it."""
+    if window is None:
+        return grid_size(hw)
+    part = window[2] - window[0], window[3] - window[1]
+    height, width = (round(side * cells / size) for side, cells, size in zip(hw, grid_size(part), part, strict=True))
+    return height, width
+
+
+def _within(window: Window | None, hw: tuple[int, int], pictures: UInt8) -> UInt8:
+    """The part in the window of (M, h, w) pictures of whole frames of `hw`, on its grid."""
+    top, left, bottom, right = window or (0, 0, *hw)
+    grid = grid_size((bottom - top, right - left))
+    if not len(pictures) or pictures.shape[1:] == grid:
+        return pictures
+    rows, columns = pictures.shape[1] / hw[0], pictures.shape[2] / hw[1]
+    part = pictures[:, round(top * rows) : round(bottom * rows), round(left * columns) : round(right * columns)]
+    return np.stack([resize_image(picture, grid) for picture in part])
 
 
 def _fill_grey(place: UInt8, frame: UInt8) -> None:

@@ -28,7 +28,7 @@ from segmo.types import Steps, finish
 from segmo.ui import cost, text
 
 if TYPE_CHECKING:  # imported when the first clip comes, so that the page opens fast
-    from segmo.pipeline import Job
+    from segmo.chain import Job
     from segmo.zoo.store import ModelStore
 
 log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def execute(job: Job, store: ModelStore) -> Steps[Any]:
     Raises:
         LoanError: no GPU was lent, or not for long enough.
     """
-    from segmo.pipeline import compute
+    from segmo.chain import compute
 
     if not _needs_gpu(job, store):
         return (yield from compute(job, store))
@@ -149,7 +149,7 @@ def _seconds(job: Job) -> int:
 @spaces.GPU(duration=_seconds)  # type: ignore[untyped-decorator]
 def _compute_on_gpu(job: Job) -> Generator[float | Made | Failed, None, None]:
     """Make a product in the process that has the GPU; yields fractions done and, last, the product or why there is none."""
-    from segmo.pipeline import compute
+    from segmo.chain import compute
 
     gc.freeze()  # whatever became garbage since: see `execute`
     began = time.perf_counter()

@@ -1,0 +1,77 @@
+"""Where the picture lies in frames with even margins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from segmo.stages.margins import find_window
+
+Frames = np.ndarray[Any, np.dtype[np.uint8]]
+T, H, W = 12, 90, 160
+
+
+def moving(count: int = T, hw: tuple[int, int] = (H, W), darkest: int = 0) -> Frames:
+    """Smooth noise that moves by two pixels a frame."""
+    noise = cv2.resize(np.random.default_rng(0).integers(darkest, 256, (30, 60, 3)).astype(np.uint8), (hw[1] + 2 * count, hw[0]))
+    return np.stack([noise[:, 2 * t : 2 * t + hw[1]] for t in range(count)])
+
+
+def framed(window: tuple[int, int, int, int], colour: int | tuple[int, int, int] = 0, noise: int = 4) -> Frames:
+    """Moving pictures in a window, with what compression leaves of one colour around it."""
+    top, left, bottom, right = window
+    frames = np.full((T, H, W, 3), colour, np.int16) + np.random.default_rng(1).integers(-noise, noise + 1, (T, H, W, 3))
+    frames[:, top:bottom, left:right] = moving(hw=(bottom - top, right - left))
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("colour", [0, 255, 16, (20, 90, 160)])
+@pytest.mark.parametrize(
+    "window",
+    [
+        (0, 50, 90, 110),  # portrait on a wide page
+        (12, 0, 78, 160),  # a wide film
+        (10, 20, 80, 140),  # both
+        (30, 0, 90, 160),  # below a caption
+        (0, 0, 90, 60),
+    ],
+)
+def test_even_margins_are_found_to_the_pixel(window: tuple[int, int, int, int], colour: int | tuple[int, int, int]) -> None:
+    assert find_window(framed(window, colour)) == window
+
+
+def test_captions_may_stand_on_a_margin() -> None:
+    frames = framed((24, 0, 66, 160), 255)
+    for t, frame in enumerate(frames):
+        cv2.putText(frame, "this is fine", (10, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1)
+        cv2.putText(frame, f"now {t // 3}", (10, 82), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (200, 0, 0), 1)
+    assert find_window(frames) == (24, 0, 66, 160)
+
+
+def test_a_picture_that_fades_in_has_the_margins_of_the_others() -> None:
+    frames = framed((0, 50, 90, 110))
+    fading = (frames * np.minimum(np.arange(T) / 5, 1)[:, None, None, None]).astype(np.uint8)
+    assert find_window(fading) == (0, 50, 90, 110)
+
+
+def test_pictures_without_margins_are_taken_whole() -> None:
+    night = moving()
+    night[:, :30] = (night[:, :30] * np.linspace(0, 0.15, 30)[:, None, None]).astype(np.uint8)  # a sky that gets lighter
+    sky = moving(darkest=120)
+    for column in range(W):
+        sky[:, : 20 + column // 12 * 7 % 23, column] = 200  # behind roofs
+    for frames in (moving(), night, sky, np.zeros((T, H, W, 3), np.uint8), np.full((1, H, W, 3), 255, np.uint8), moving()[:0]):
+        assert find_window(frames) is None
+
+
+def test_narrow_margins_are_left_alone() -> None:
+    assert find_window(framed((2, 0, 88, 160))) is None
+
+
+def test_what_crosses_a_margin_once_is_part_of_the_picture() -> None:
+    frames = framed((0, 50, 90, 110))
+    frames[5, 20:60, 10:45] = moving()[5, :40, :35]
+    assert find_window(frames) == (0, 0, 90, 110)
