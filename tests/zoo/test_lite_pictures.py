@@ -68,3 +68,20 @@ def test_dark_pictures_are_averaged_before_their_levels_are_rounded() -> None:
         frames[:, corner // 2 :: 2, corner % 2 :: 2][:, dark_one == corner] = 0
     made = lite_pictures.pictures(clip_of(frames))
     assert made.shape == (2, 128, 448, 3) and (made == 3).all()
+
+
+def test_captions_are_painted_over_in_all_that_is_looked_at_but_not_in_what_is_shown() -> None:
+    wide = cv2.resize(np.random.default_rng(1).integers(0, 256, (30, 80, 3)).astype(np.uint8), (320, 128), interpolation=cv2.INTER_CUBIC)
+    frames = np.stack([wide[:, 2 * t : 2 * t + 160] for t in range(40)])
+    plain = frames.copy()
+    for frame in frames:
+        cv2.putText(frame, "on the picture", (8, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2)
+    letters = (frames != plain).any(axis=(0, 3))
+    clip = clip_of(frames, range(0, 40, 2))
+    lying = lite_pictures.overlays(clip)
+    assert lying is not None and lying[:, letters].mean() > 0.9
+    assert not (lite_pictures.pictures(clip)[:, letters] == 255).all(axis=-1).mean() > 0.05
+    grey = lite_pictures.by_index(clip)
+    assert all((grey[index][letters] == 255).mean() < 0.05 for index in range(40))
+    assert np.array_equal(clip.frames, frames[::2])
+    assert lite_pictures.overlays(clip_of(plain)) is None
