@@ -24,11 +24,15 @@ LONGEST, SHORTEST = 16, 12
 EDGE = 24  # grey levels from a pixel to the next
 NOISE, SHARE_OF_EDGE = 5, 0.12  # grey levels by which a pixel may change, or a share of the steepest edge beside it
 STANDING_SHARE = 0.2  # of a frame's edges; where more of them stand still, it is the camera that does
+FAR, TRAVELLING_SHARE = 3, 0.6
+"""How many times that a pixel must change to have another part of the scene in it, and how many of all other edges' pixels must have."""
 LARGEST_SHARE = 0.15  # of a frame that may be painted over
 SMALLEST_AREA = 60  # pixels
 TOUCHING = 0.1  # of what keeps its colour beside such edges that must be edge for it to belong to them: a disc does, a sky does not
 GAP = 9  # pixels between the strokes and letters of what is one
 MARGIN = 5  # pixels; its shadow and the ringing of compression
+LEAST_ACROSS = 0.1
+"""How much of their slope letters have across what most of them have; a rail seems to stand still where it runs the way the camera goes."""
 LARGEST_FILL = 0.05  # of a frame: what an outline encloses belongs to it, but not what a frame around everything does
 
 
@@ -43,12 +47,12 @@ def find_overlays(pictures: Image) -> Regions | None:
         return None
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
     strength = [_edge_strength(picture) for picture in grey]
-    lasting = _lasting(grey, strength, span)
+    lasting, travelling = _lasting(grey, strength, span)
     regions = np.zeros(lasting.shape, np.bool_)
     for t, edges in enumerate(lasting):
         few = np.count_nonzero(edges) <= STANDING_SHARE * np.count_nonzero(strength[t] > EDGE)
-        if few and edges.any():
-            regions[t] = _region(edges, functools.partial(_still, pictures, t, span // 2))
+        if few and travelling[t] and edges.any():
+            regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, span // 2))
     return regions if regions.any() else None
 
 
@@ -64,25 +68,35 @@ def paint_over(pictures: Image, regions: Regions) -> Image:
     return np.stack(list(parallel_map(one, range(len(pictures)))))
 
 
+def _slopes(picture: Image) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """(h, w) grey levels from a pixel to the next across and down."""
+    across, down = (cv2.Sobel(picture, cv2.CV_16S, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    return across, down
+
+
 def _edge_strength(picture: Image) -> Image:
     """(h, w) grey levels from a pixel to the next, where the change is steepest."""
-    across, down = (cv2.Sobel(picture, cv2.CV_16S, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
+    across, down = _slopes(picture)
     steepest: Image = cv2.convertScaleAbs(cv2.max(cv2.absdiff(across, 0), cv2.absdiff(down, 0)))
     return cv2.dilate(steepest, np.ones((3, 3), np.uint8))
 
 
-def _lasting(grey: list[Image], strength: list[Image], span: int) -> Regions:
-    """(T, h, w) edges that stay as they are for `span` frames, of which this is one."""
+def _lasting(grey: list[Image], strength: list[Image], span: int) -> tuple[Regions, list[bool]]:
+    """(T, h, w) edges that stay as they are for `span` frames, of which this is one; and T times whether the others travel."""
     half = span // 2
     stays = np.zeros((len(grey) - half, *grey[0].shape), np.bool_)
+    travelling = []
     for t in range(len(stays)):
         allowed = cv2.max(cv2.convertScaleAbs(strength[t], alpha=SHARE_OF_EDGE), NOISE)
         change = cv2.max(cv2.absdiff(grey[t], grey[t + half]), cv2.absdiff(grey[t], grey[t + half // 2]))
         stays[t] = (change <= allowed) & (cv2.min(strength[t], strength[t + half]) > EDGE)
+        others = (strength[t] > EDGE) & ~stays[t]
+        far = np.count_nonzero(others & (change > FAR * allowed))
+        travelling.append(bool(far >= TRAVELLING_SHARE * np.count_nonzero(others)))
     lasting = np.zeros((len(grey), *grey[0].shape), np.bool_)
     for t in range(len(grey) - span):
         lasting[t : t + span + 1] |= stays[t : t + span - half + 1].all(axis=0)
-    return lasting
+    return lasting, travelling + travelling[-1:] * half
 
 
 def _still(pictures: Image, t: int, half: int) -> Regions:
@@ -96,7 +110,7 @@ def _still(pictures: Image, t: int, half: int) -> Regions:
     return np.logical_or.reduce(sides)
 
 
-def _region(edges: Regions, still: Callable[[], Regions]) -> Regions:
+def _region(edges: Regions, grey: Image, still: Callable[[], Regions]) -> Regions:
     """(h, w) what (h, w) edges are the outlines of, with what is still beside them; nothing where that is too large to lie on a picture."""
     mask = edges.view(np.uint8)
     dense = (cv2.boxFilter(mask, cv2.CV_16S, (5, 5), normalize=False) >= 4).view(np.uint8) & mask
@@ -109,12 +123,21 @@ def _region(edges: Regions, still: Callable[[], Regions]) -> Regions:
     touched[0] = False
     closed = cv2.morphologyEx(dense | touched[numbered].view(np.uint8), cv2.MORPH_CLOSE, _round(GAP))
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.zeros_like(closed)
+    filled, slopes = np.zeros_like(closed), _slopes(grey)
     for outline in outlines:
         if SMALLEST_AREA <= cv2.contourArea(outline) <= largest:
-            cv2.drawContours(filled, [outline], 0, 1, cv2.FILLED)
+            inside = cv2.drawContours(np.zeros_like(closed), [outline], 0, 1, cv2.FILLED)
+            if _roundness(*(slope[(inside & mask) > 0] for slope in slopes)) >= LEAST_ACROSS:
+                filled |= inside
     region = cv2.dilate(filled, _round(MARGIN)).astype(np.bool_)
     return region if region.mean() <= LARGEST_SHARE else np.zeros_like(region)
+
+
+def _roundness(across: npt.NDArray[np.int16], down: npt.NDArray[np.int16]) -> float:
+    """In [0, 1]: 0 where all slopes of N pixels have one direction, 1 where none is preferred."""
+    slopes = np.stack([across, down]).astype(np.float64)
+    least, most = np.linalg.eigvalsh(slopes @ slopes.T)
+    return float(least / most) if most > 0 else 0.0
 
 
 def _round(size: int) -> Image:

@@ -82,6 +82,12 @@ def test_what_the_camera_follows_is_no_overlay() -> None:
     assert find_overlays(frames) is None
 
 
+def test_rails_along_the_way_of_the_camera_are_no_overlay() -> None:
+    frames = panned()
+    frames[:, 60:64], frames[:, 72:76] = (220, 220, 220), (30, 30, 30)
+    assert find_overlays(noisy(frames)) is None
+
+
 def test_what_fills_the_picture_is_no_overlay() -> None:
     frames = panned()
     frames[:, 50:] = texture(9, (H - 50, W))  # what the camera is mounted on
