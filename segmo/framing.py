@@ -1,4 +1,4 @@
-"""The part of a frame that the picture takes, where even margins surround it: stages look at that part alone, and what they find is laid
+"""The part of a frame that the picture takes, where margins surround it: stages look at that part alone, and what they find is laid
 back into the whole frame."""
 
 from __future__ import annotations

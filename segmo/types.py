@@ -138,7 +138,7 @@ class Clip(Shown):
     between_indices: Int = field(default_factory=lambda: np.zeros(0, np.int64))
     """(M,) index of each in the source, strictly increasing."""
     window: Window | None = None
-    """Where the picture lies in the frames, if even margins surround it."""
+    """Where the picture lies in the frames, if margins surround it."""
 
     def __post_init__(self) -> None:
         sizes: dict[str, int] = {}

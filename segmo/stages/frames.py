@@ -156,7 +156,7 @@ def _window_notes(window: Window | None, hw: tuple[int, int]) -> list[str]:
     if window is None:
         return []
     width, height = window[3] - window[1], window[2] - window[0]
-    return [f"The picture takes {width}x{height} of {hw[1]}x{hw[0]}; the even margins around it were not looked at."]
+    return [f"The picture takes {width}x{height} of {hw[1]}x{hw[0]}; the margins around it were not looked at."]
 
 
 def _around(indices: Int, part: Int, fps: float) -> Int:

@@ -1,11 +1,13 @@
-"""Even margins around the picture: the black bars of wide films, of portrait video on a wide page, the white ones of posts with a caption.
+"""Margins around the picture: the black bars of wide films, of portrait video on a wide page, the white ones of posts with a caption; and
+those that are filled with the picture itself, enlarged and blurred.
 
-They stand still whatever the camera does. Where they take half of the frame they are what most of it agrees on, so that the whole picture
-in between would move.
+The first stand still whatever the camera does, and the others move in their own way. Where they take half of the frame they are what most
+of it agrees on, so that the whole picture in between would move.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -19,17 +21,21 @@ EDGE = 0.5  # of the first line of a picture that has other colours in most fram
 NARROWEST = 0.03  # of a side; narrower ones do no harm
 LARGEST_WINDOW, SMALLEST_SIDE = 0.9, 0.2  # of a frame, and of its sides: what a window worth the trouble has
 SOFT = 4  # lines within which an even margin has become that: pictures begin at once, what is lit at night does not
+STEP, SHARPER, CHANGE = 5.0, 2.5, 6
+"""At the edge of blurred margins: how many times the usual step from pixel to pixel is taken, how many times as much detail follows (and
+what share of the step, at most, its own are), and by how many grey levels at least half of the pixels change."""
+UNEQUAL = 0.01  # of a side, by which two blurred margins may differ
 
 
 def find_window(frames: UInt8) -> Window | None:
-    """Where the picture lies in (T, H, W, 3) frames with even margins; None where it takes the whole frame, or there are no frames."""
+    """Where the picture lies in (T, H, W, 3) frames with margins; None where it takes the whole frame, or there are no frames."""
     if not len(frames):
         return None
     probes = frames[np.unique(np.linspace(0, len(frames) - 1, PROBES).astype(np.int64))]
     height, width = frames.shape[1:3]
     supposed = _window(probes, (height, width, height, width))
     if supposed is None:
-        return None
+        return _blurred_window(probes)
     top, left, bottom, right = supposed
     return _window(frames, (top, left, height - bottom, width - right))
 
@@ -66,3 +72,35 @@ def _shares(picture: UInt8, colour: npt.NDArray[np.floating]) -> npt.NDArray[np.
     seen = picture[:, ::2]
     same: npt.NDArray[np.float32] = ((seen >= low) & (seen <= high)).all(axis=-1).mean(axis=1, dtype=np.float32)
     return same
+
+
+def _blurred_window(probes: UInt8) -> Window | None:
+    """The window of n probes between two blurred margins of one width."""
+    grey = np.stack([cv2.cvtColor(probe, cv2.COLOR_RGB2GRAY) for probe in probes]).astype(np.float32)
+    height, width = grey.shape[1:]
+    if at_sides := _blurred_margins(grey):
+        return 0, at_sides[0], height, width - at_sides[1]
+    if above_and_below := _blurred_margins(grey.transpose(0, 2, 1)):
+        return above_and_below[0], 0, height - above_and_below[1], width
+    return None
+
+
+def _blurred_margins(grey: npt.NDArray[np.float32]) -> tuple[int, int] | None:
+    """How many columns of (n, h, w) grey pictures are blurred margins on the left and on the right."""
+    width = grey.shape[2]
+    steps, detail = np.abs(np.diff(grey, axis=2)), np.abs(np.diff(grey, axis=1)).mean(axis=(0, 1))
+    left, right = (_blurred_margin(steps[..., ::side], detail[::side]) for side in (1, -1))
+    return (left, right) if left and right and abs(left - right) <= 1 + UNEQUAL * width else None
+
+
+def _blurred_margin(steps: npt.NDArray[np.float32], detail: npt.NDArray[np.float32]) -> int:
+    """How many columns at the beginning are blurred, by (n, h, w - 1) steps to the next column and (w,) steps within each."""
+    width = len(detail)
+    usual = steps.mean(axis=(0, 1))
+    first, last = 4 + int(NARROWEST * width), int((1 - SMALLEST_SIDE) / 2 * width)
+    edge = first + int(np.argmax(usual[first:last])) if last > first else 0
+    if not edge or usual[edge] < STEP * max(np.median(usual[: edge - 2]), 0.1) or (steps[..., edge] > CHANGE).mean() < EDGE:
+        return 0
+    beyond = slice(edge + SOFT, edge + SOFT + max(2, width // 50))
+    alone = usual[edge] >= SHARPER * usual[beyond].mean()  # where focus begins, steps go on as large
+    return edge + 2 if alone and detail[beyond].mean() >= SHARPER * detail[: edge - 2].mean() else 0

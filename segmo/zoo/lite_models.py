@@ -211,7 +211,8 @@ class LiteMotion:
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, maps.shape[1:])
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
         camera, seam = verification.describe_camera(seen.tests), seen.seam.astype(np.float16)
-        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera, seam_maps=seam)
+        notes = lite_pictures.notes(inputs.clip)
+        return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera, notes, seam)
 
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
         """What single frames show, and what that comes to along the flow."""

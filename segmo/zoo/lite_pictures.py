@@ -45,6 +45,14 @@ def overlays(clip: Clip) -> Regions | None:
     return found
 
 
+def notes(clip: Clip) -> tuple[str, ...]:
+    """What is not looked at, in sentences for the user."""
+    lying = overlays(clip)
+    if lying is None:
+        return ()
+    return (f"What lies on the picture in {int(lying.any(axis=(1, 2)).sum())} of {len(clip)} frames, such as a caption, is no object.",)
+
+
 def grey(clip: Clip) -> npt.NDArray[np.uint8]:
     """(T, h, w) grey levels on the flow grid."""
     return once(clip, "grey", lambda: grey_grid(pictures(clip)))

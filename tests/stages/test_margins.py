@@ -1,4 +1,4 @@
-"""Where the picture lies in frames with even margins."""
+"""Where the picture lies in frames with margins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ T, H, W = 12, 90, 160
 
 def moving(count: int = T, hw: tuple[int, int] = (H, W), darkest: int = 0) -> Frames:
     """Smooth noise that moves by two pixels a frame."""
-    noise = cv2.resize(np.random.default_rng(0).integers(darkest, 256, (30, 60, 3)).astype(np.uint8), (hw[1] + 2 * count, hw[0]))
+    coarse = np.random.default_rng(0).integers(darkest, 256, (H // 3, W // 3 + 7, 3)).astype(np.uint8)
+    noise = cv2.resize(coarse, (hw[1] + 2 * count, hw[0]))
     return np.stack([noise[:, 2 * t : 2 * t + hw[1]] for t in range(count)])
 
 
@@ -75,3 +76,34 @@ def test_what_crosses_a_margin_once_is_part_of_the_picture() -> None:
     frames = framed((0, 50, 90, 110))
     frames[5, 20:60, 10:45] = moving()[5, :40, :35]
     assert find_window(frames) == (0, 0, 90, 110)
+
+
+def filled(window: tuple[int, int, int, int]) -> Frames:
+    """Moving pictures in a window, with themselves enlarged and blurred around it."""
+    top, left, bottom, right = window
+    pictures = np.stack([cv2.resize(picture, (right - left, bottom - top)) for picture in moving()])
+    grown = (cv2.GaussianBlur(cv2.resize(picture, (W, H)), (0, 0), 8) * 0.7 for picture in pictures)
+    frames = np.stack([picture.astype(np.uint8) for picture in grown])
+    frames[:, top:bottom, left:right] = pictures
+    return frames
+
+
+@pytest.mark.parametrize("window", [(0, 50, 90, 110), (0, 20, 90, 140), (25, 0, 65, 160)])
+def test_margins_filled_with_the_picture_itself_are_found(window: tuple[int, int, int, int]) -> None:
+    found = find_window(filled(window))
+    assert found is not None
+    assert all(
+        0 <= side * (inner - outer) <= 1 for inner, outer, side in zip(found, window, (1, 1, -1, -1), strict=True) if outer not in (0, W, H)
+    )
+    assert all(inner == outer for inner, outer in zip(found, window, strict=True) if outer in (0, W, H))
+
+
+def test_blurred_margins_are_of_one_width() -> None:
+    assert find_window(filled((0, 30, 90, 110))) is None
+
+
+def test_what_is_out_of_focus_beside_the_subject_is_part_of_the_picture() -> None:
+    frames = moving()
+    far = np.stack([cv2.GaussianBlur(frame, (0, 0), 8) for frame in frames])
+    sharp = np.clip(1.6 - np.abs(np.arange(W) - W / 2) / (W / 6), 0, 1)[None, None, :, None]
+    assert find_window((frames * sharp + far * (1 - sharp)).astype(np.uint8)) is None

@@ -84,4 +84,5 @@ def test_captions_are_painted_over_in_all_that_is_looked_at_but_not_in_what_is_s
     grey = lite_pictures.by_index(clip)
     assert all((grey[index][letters] == 255).mean() < 0.05 for index in range(40))
     assert np.array_equal(clip.frames, frames[::2])
-    assert lite_pictures.overlays(clip_of(plain)) is None
+    assert lite_pictures.overlays(clip_of(plain)) is None and lite_pictures.notes(clip_of(plain)) == ()
+    assert lite_pictures.notes(clip)[0].startswith(f"What lies on the picture in {lying.any(axis=(1, 2)).sum()} of 20 frames")
