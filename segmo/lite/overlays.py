@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ def paint_over(pictures: Image, regions: Regions) -> Image:
     return np.stack(list(parallel_map(one, range(len(pictures)))))
 
 
-def _slopes(picture: Image) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+def slopes(picture: Image) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
     """(h, w) grey levels from a pixel to the next across and down."""
     across, down = (cv2.Sobel(picture, cv2.CV_16S, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1)))
     return across, down
@@ -76,7 +77,7 @@ def _slopes(picture: Image) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16
 
 def _edge_strength(picture: Image) -> Image:
     """(h, w) grey levels from a pixel to the next, where the change is steepest."""
-    across, down = _slopes(picture)
+    across, down = slopes(picture)
     steepest: Image = cv2.convertScaleAbs(cv2.max(cv2.absdiff(across, 0), cv2.absdiff(down, 0)))
     return cv2.dilate(steepest, np.ones((3, 3), np.uint8))
 
@@ -111,32 +112,46 @@ def _still(pictures: Image, t: int, half: int) -> Regions:
 
 
 def _region(edges: Regions, grey: Image, still: Callable[[], Regions]) -> Regions:
-    """(h, w) what (h, w) edges are the outlines of, with what is still beside them; nothing where that is too large to lie on a picture."""
-    mask = edges.view(np.uint8)
-    dense = (cv2.boxFilter(mask, cv2.CV_16S, (5, 5), normalize=False) >= 4).view(np.uint8) & mask
-    if np.count_nonzero(dense) < SMALLEST_AREA:
+    """(h, w) what (h, w) edges are the outlines of, with what is still beside them."""
+    strokes = dense(edges)
+    if np.count_nonzero(strokes) < SMALLEST_AREA:
         return np.zeros_like(edges)
-    largest = LARGEST_FILL * mask.size
     count, numbered, found, _ = cv2.connectedComponentsWithStats((still() | edges).view(np.uint8), connectivity=8)
-    touched = np.bincount(numbered[dense > 0], minlength=count) >= TOUCHING * found[:, cv2.CC_STAT_AREA]
-    touched &= found[:, cv2.CC_STAT_AREA] <= largest
+    touched = np.bincount(numbered[strokes], minlength=count) >= TOUCHING * found[:, cv2.CC_STAT_AREA]
+    touched &= found[:, cv2.CC_STAT_AREA] <= LARGEST_FILL * edges.size
     touched[0] = False
-    closed = cv2.morphologyEx(dense | touched[numbered].view(np.uint8), cv2.MORPH_CLOSE, _round(GAP))
+    return outlined(strokes | touched[numbered], edges, slopes(grey))
+
+
+def dense(edges: Regions) -> Regions:
+    """(h, w) edges that have others around them."""
+    mask = edges.view(np.uint8)
+    return edges & (cv2.boxFilter(mask, cv2.CV_16S, (5, 5), normalize=False) >= 4)
+
+
+def outlined(strokes: Regions, edges: Regions, across_and_down: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> Regions:
+    """(h, w) what (h, w) strokes write or draw, filled and with a margin; nothing where that is too large to lie on a picture.
+
+    Args:
+        edges: (h, w) the edges among them.
+        across_and_down: (h, w) slopes of the picture.
+    """
+    closed = cv2.morphologyEx(strokes.astype(np.uint8), cv2.MORPH_CLOSE, _round(GAP))
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled, slopes = np.zeros_like(closed), _slopes(grey)
+    filled = np.zeros_like(closed)
     for outline in outlines:
-        if SMALLEST_AREA <= cv2.contourArea(outline) <= largest:
+        if SMALLEST_AREA <= cv2.contourArea(outline) <= LARGEST_FILL * edges.size:
             inside = cv2.drawContours(np.zeros_like(closed), [outline], 0, 1, cv2.FILLED)
-            if _roundness(*(slope[(inside & mask) > 0] for slope in slopes)) >= LEAST_ACROSS:
+            if _roundness(*(slope[(inside > 0) & edges] for slope in across_and_down)) >= LEAST_ACROSS:
                 filled |= inside
     region = cv2.dilate(filled, _round(MARGIN)).astype(np.bool_)
     return region if region.mean() <= LARGEST_SHARE else np.zeros_like(region)
 
 
-def _roundness(across: npt.NDArray[np.int16], down: npt.NDArray[np.int16]) -> float:
+def _roundness(across: npt.NDArray[Any], down: npt.NDArray[Any]) -> float:
     """In [0, 1]: 0 where all slopes of N pixels have one direction, 1 where none is preferred."""
-    slopes = np.stack([across, down]).astype(np.float64)
-    least, most = np.linalg.eigvalsh(slopes @ slopes.T)
+    both = np.stack([across, down]).astype(np.float64)
+    least, most = np.linalg.eigvalsh(both @ both.T)
     return float(least / most) if most > 0 else 0.0
 
 

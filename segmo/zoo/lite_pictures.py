@@ -12,6 +12,7 @@ from segmo.lite.flow import AS_IT_IS, Exposure, grey_grid, picture_grid
 from segmo.lite.once import once
 from segmo.lite.overlays import Regions, find_overlays, paint_over
 from segmo.lite.refinement import lab_grid
+from segmo.lite.watermarks import Watermark
 from segmo.types import Clip
 
 FLAT, USUAL = 130, 200  # grey levels: where 98 % of a clip's values are within the first, they are spread over the second
@@ -33,7 +34,9 @@ def pictures(clip: Clip) -> npt.NDArray[np.uint8]:
     def made() -> npt.NDArray[np.uint8]:
         shown = picture_grid(clip.frames, grid_size(clip.hw), exposure(clip))
         lying = once(clip, "overlays", lambda: find_overlays(shown))
-        return shown if lying is None else paint_over(shown, lying)
+        shown = shown if lying is None else paint_over(shown, lying)
+        mark = once(clip, "watermark", lambda: Watermark.of(shown))
+        return shown if mark is None else mark.taken_off(shown)
 
     return once(clip, "pictures", made)
 
@@ -45,12 +48,20 @@ def overlays(clip: Clip) -> Regions | None:
     return found
 
 
+def watermark(clip: Clip) -> Watermark | None:
+    """The mark that lies on all pictures, which is taken off in all that this module gives; None where there is none."""
+    pictures(clip)
+    found: Watermark | None = once(clip, "watermark", lambda: None)
+    return found
+
+
 def notes(clip: Clip) -> tuple[str, ...]:
     """What is not looked at, in sentences for the user."""
-    lying = overlays(clip)
-    if lying is None:
+    lying, mark = overlays(clip), watermark(clip)
+    if lying is None and mark is None:
         return ()
-    return (f"What lies on the picture in {int(lying.any(axis=(1, 2)).sum())} of {len(clip)} frames, such as a caption, is no object.",)
+    count = len(clip) if lying is None or mark is not None else int(lying.any(axis=(1, 2)).sum())
+    return (f"What lies on the picture in {count} of {len(clip)} frames, such as a caption or a mark, is no object.",)
 
 
 def grey(clip: Clip) -> npt.NDArray[np.uint8]:
@@ -67,6 +78,8 @@ def by_index(clip: Clip) -> Mapping[int, npt.NDArray[np.uint8]]:
     if lying is not None and len(between):
         after = np.searchsorted(clip.source_indices, clip.between_indices).clip(1, len(clip) - 1)
         between = paint_over(between, lying[after - 1] | lying[after])
+    mark = watermark(clip)
+    between = between if mark is None else mark.taken_off(between)
     return dict(zip(indices, [*grey(clip), *between], strict=True))
 
 

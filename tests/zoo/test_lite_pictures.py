@@ -86,3 +86,18 @@ def test_captions_are_painted_over_in_all_that_is_looked_at_but_not_in_what_is_s
     assert np.array_equal(clip.frames, frames[::2])
     assert lite_pictures.overlays(clip_of(plain)) is None and lite_pictures.notes(clip_of(plain)) == ()
     assert lite_pictures.notes(clip)[0].startswith(f"What lies on the picture in {lying.any(axis=(1, 2)).sum()} of 20 frames")
+
+
+def test_a_translucent_mark_is_taken_off_everything() -> None:
+    wide = cv2.resize(np.random.default_rng(1).integers(0, 200, (22, 80, 3)).astype(np.uint8), (500, 176), interpolation=cv2.INTER_CUBIC)
+    scene = np.stack([wide[:, 3 * t : 3 * t + 320] for t in range(60)])
+    drawn = np.zeros((176, 320), np.uint8)
+    cv2.putText(drawn, "PREVIEW", (90, 95), cv2.FONT_HERSHEY_DUPLEX, 0.9, 255, 2)
+    share = drawn[..., None] / 510
+    frames = np.rint(scene * (1 - share) + 255 * share).astype(np.uint8)
+    clip = clip_of(frames, range(0, 60, 2))
+    assert lite_pictures.watermark(clip) is not None and lite_pictures.watermark(clip_of(scene)) is None
+    assert lite_pictures.notes(clip)[0].startswith("What lies on the picture in 30 of 30 frames")
+    grey, letters = lite_pictures.by_index(clip), drawn > 200
+    true, given = ([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[letters].mean() for picture in pictures] for pictures in (scene, frames))
+    assert np.abs([grey[t][letters].mean() - true[t] for t in range(60)]).mean() < 0.3 * np.abs(np.subtract(given, true)).mean()
