@@ -1,4 +1,4 @@
-"""The pictures of a clip as the models of `lite` look at them, made once for all that ask."""
+"""The pictures of a clip as the models of `lite` look at them, made once for all that ask; and what lies on them, for all models."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from segmo.geometry import grid_size
+from segmo.geometry import grid_size, sample_map
 from segmo.lite.flow import AS_IT_IS, Exposure, grey_grid, picture_grid
 from segmo.lite.once import once
 from segmo.lite.overlays import Regions, find_overlays, paint_over
 from segmo.lite.refinement import lab_grid
 from segmo.lite.watermarks import Watermark
-from segmo.types import Clip
+from segmo.types import Bool, Clip, Tracks
 
 FLAT, USUAL = 130, 200  # grey levels: where 98 % of a clip's values are within the first, they are spread over the second
 LARGEST_GAIN = 4.0  # beyond it, noise is what would be spread
@@ -53,6 +53,20 @@ def watermark(clip: Clip) -> Watermark | None:
     pictures(clip)
     found: Watermark | None = once(clip, "watermark", lambda: None)
     return found
+
+
+def on_overlays(clip: Clip, tracks: Tracks) -> Bool:
+    """(N,) whether a track is of something that lies on the picture: it is there in more than half of the frames in which it is visible."""
+    lying, mark = overlays(clip), watermark(clip)
+    there = np.zeros(tracks.visible.shape, np.bool_)
+    if lying is None and mark is None:
+        return there.any(axis=1)
+    regions = np.zeros((len(clip), *grid_size(clip.hw)), np.bool_) if lying is None else lying
+    for t, region in enumerate(regions):
+        covered = region if mark is None else region | mark.where
+        there[:, t] = sample_map(covered.astype(np.float32), tracks.positions_xy[:, t], tracks.frame_hw) > 0.5
+    usual: Bool = 2 * (there & tracks.visible).sum(axis=1) > tracks.visible.sum(axis=1)
+    return usual
 
 
 def notes(clip: Clip) -> tuple[str, ...]:

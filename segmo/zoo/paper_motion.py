@@ -22,6 +22,7 @@ from segmo.stages.paper_rules import (
     stored_depth,
 )
 from segmo.types import Bool, FeatureMaps, Int, MotionEvidence, MotionLabels, Steps, Tracks
+from segmo.zoo.lite_pictures import notes, on_overlays
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ class PaperMotion:
     """Judges all tracks of a clip together by how they move and by what they look like."""
 
     identity = "moseg"
+    version = 2
     needs_flow = False
     precisions = ("float32",)  # sines of 512 radians need it, and the network is small
 
@@ -56,13 +58,15 @@ class PaperMotion:
         return cls(load_motion_net(path), device)
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
-        """Probability that each track moves; 0 for those that are never visible.
+        """Probability that each track moves; 0 for those that are never visible, and for those of captions and the like on the picture.
 
         Raises:
             SettingsError: the features are not those of DINOv2 base.
         """
         tracks = inputs.tracks
         kept, visible = seen_tracks(tracks.visible, np.asarray(tracks.confidence))
+        scene = ~on_overlays(inputs.clip, tracks)[kept]
+        kept, visible = kept[scene], visible[scene]
         looks = track_descriptors(tracks, inputs.features, kept, self._network.config.descriptor_length)
         xy = normalised_positions(tracks.positions_xy[kept], tracks.frame_hw).transpose(2, 0, 1)
         depth = depth_under(xy, inputs.depth.inverse_depth)
@@ -75,7 +79,7 @@ class PaperMotion:
             yield 0.02 + 0.9 * (group + 1) / groups
         score = moving_score(tracks, probability)
         maps = np.zeros((len(inputs.clip), 0, 0), np.float16)
-        return MotionEvidence(probability, maps, score, "")
+        return MotionEvidence(probability, maps, score, "", notes(inputs.clip))
 
     def _judge(self, tracks: Tracks, chosen: Int, xy: Float32, visible: Bool, looks: Float32, depth: Float32) -> Float32:
         """(M,) probabilities of some tracks, with their (2, M, T) positions and the (M, T) depth there as the network takes them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from segmo.networks.motion_net import encode_tracks
 from segmo.settings import MotionSettings
 from segmo.stages import independence, paper_rules
 from segmo.stages.motion import MotionInputs, label_motion
-from segmo.types import DepthMaps, FeatureMaps, MotionEvidence, Tracks, finish
+from segmo.types import Clip, DepthMaps, FeatureMaps, MotionEvidence, Tracks, finish
 from segmo.zoo import paper_motion
 from segmo.zoo.paper_motion import PaperMotion
 
@@ -139,3 +140,32 @@ def test_neither_the_network_nor_the_camera_decides_alone():
     moves, tracks, group = next(answer for answer in groups_of(2001) if not answer[0])
     unsure, sure = (independence.moving_score(tracks, np.where(group, p, 0.02).astype(np.float32)) for p in (0.7, 0.999))
     assert not moves and unsure < 0.3 and sure > 0.7
+
+
+def test_what_lies_on_the_picture_does_not_move(model, inputs):
+    """Points on a caption are told apart by the camera's motion, and neither they nor their company are judged."""
+    wide = cv2.resize(np.random.default_rng(1).integers(0, 256, (30, 100, 3)).astype(np.uint8), (400, 128), interpolation=cv2.INTER_CUBIC)
+    frames = np.stack([wide[:, 3 * t : 3 * t + 160] for t in range(20)])
+    plain = Clip(frames.copy(), np.arange(20) / 30, np.arange(20), tuple(map(str, range(20))), (128, 160), 20, 30.0)
+    for frame in frames:
+        cv2.putText(frame, "on the picture", (8, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2)
+    random = np.random.default_rng(2)
+    letters = np.argwhere((frames == 255).all(axis=(0, 3)))[:, ::-1]
+    start = np.concatenate([random.permutation(letters)[:6], random.uniform((0, 0), (90, 80), (6, 2))])
+    gone = np.arange(20)[None, :, None] * np.array([-3, 0]) * (np.arange(12) >= 6)[:, None, None]
+    certain = np.ones((12, 20), np.float32)
+    given = dataclasses.replace(
+        inputs,
+        clip=dataclasses.replace(plain, frames=frames),
+        tracks=Tracks((start[:, None] + gone).astype(np.float32), certain, certain, np.zeros(12, np.int64), (128, 160)),
+        features=FeatureMaps(random.standard_normal((1, 5, 7, 768)).astype(np.float16), np.array([0])),
+        depth=DepthMaps(random.random((20, 8, 10)).astype(np.float16), np.ones(20, np.bool_)),
+    )
+    evidence, without = (finish(model.evidence(each)) for each in (given, dataclasses.replace(given, clip=plain)))
+    assert not evidence.track_probability[:6].any() and evidence.track_probability[6:].all() and "caption" in evidence.notes[0]
+    assert without.track_probability.all() and without.notes == ()
+    of_scene = dataclasses.replace(
+        given.tracks, **{name: getattr(given.tracks, name)[6:] for name in ("positions_xy", "visibility", "confidence", "query_frames")}
+    )
+    alone = finish(model.evidence(dataclasses.replace(given, clip=plain, tracks=of_scene)))
+    np.testing.assert_allclose(evidence.track_probability[6:], alone.track_probability, atol=1e-5)
