@@ -58,9 +58,9 @@ def watermark(clip: Clip) -> Watermark | None:
 def on_overlays(clip: Clip, tracks: Tracks) -> Bool:
     """(N,) whether a track is of something that lies on the picture: it is there in more than half of the frames in which it is visible."""
     lying, mark = overlays(clip), watermark(clip)
-    there = np.zeros(tracks.visible.shape, np.bool_)
     if lying is None and mark is None:
-        return there.any(axis=1)
+        return np.zeros(len(tracks), np.bool_)
+    there = np.zeros(tracks.visible.shape, np.bool_)
     regions = np.zeros((len(clip), *grid_size(clip.hw)), np.bool_) if lying is None else lying
     for t, region in enumerate(regions):
         covered = region if mark is None else region | mark.where
