@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -26,7 +27,8 @@ EDGE = 24  # grey levels from a pixel to the next
 NOISE, SHARE_OF_EDGE = 5, 0.12  # grey levels by which a pixel may change, or a share of the steepest edge beside it
 STANDING_SHARE = 0.2  # of a frame's edges; where more of them stand still, it is the camera that does
 FAR, TRAVELLING_SHARE = 3, 0.6
-"""How many times that a pixel must change to have another part of the scene in it, and how many of all other edges' pixels must have."""
+"""How many times that a pixel must change to have another part of the scene in it, and what share of all other edges must have."""
+AROUND = 41  # pixels across: what has to travel around it, too
 LARGEST_SHARE = 0.15  # of a frame that may be painted over
 SMALLEST_AREA = 60  # pixels
 TOUCHING = 0.1  # of what keeps its colour beside such edges that must be edge for it to belong to them: a disc does, a sky does not
@@ -48,12 +50,12 @@ def find_overlays(pictures: Image) -> Regions | None:
         return None
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
     strength = [_edge_strength(picture) for picture in grey]
-    lasting, travelling = _lasting(grey, strength, span)
+    lasting, others = _lasting(grey, strength, span)
     regions = np.zeros(lasting.shape, np.bool_)
     for t, edges in enumerate(lasting):
         few = np.count_nonzero(edges) <= STANDING_SHARE * np.count_nonzero(strength[t] > EDGE)
-        if few and travelling[t] and edges.any():
-            regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, span // 2))
+        if few and edges.any() and others[t].travel():
+            regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, span // 2), others[t])
     return regions if regions.any() else None
 
 
@@ -82,22 +84,40 @@ def _edge_strength(picture: Image) -> Image:
     return cv2.dilate(steepest, np.ones((3, 3), np.uint8))
 
 
-def _lasting(grey: list[Image], strength: list[Image], span: int) -> tuple[Regions, list[bool]]:
-    """(T, h, w) edges that stay as they are for `span` frames, of which this is one; and T times whether the others travel."""
+@dataclass(frozen=True, eq=False)
+class _Others:
+    """The edges of a picture that do not stay as they are."""
+
+    all: Regions
+    """(h, w)"""
+    gone: Regions
+    """(h, w) those in whose place there is another part of the scene a few frames later."""
+
+    def travel(self) -> bool:
+        """Whether most of them have gone."""
+        return bool(np.count_nonzero(self.gone) >= TRAVELLING_SHARE * np.count_nonzero(self.all))
+
+    def travel_around(self, part: Image) -> bool:
+        """Whether most of those around an (h, w) part have: where a camera heads for, all is still, and around it nearly so."""
+        ring = (cv2.dilate(part, _round(AROUND)) & ~cv2.dilate(part, _round(GAP))) > 0
+        return _Others(self.all & ring, self.gone & ring).travel()
+
+
+def _lasting(grey: list[Image], strength: list[Image], span: int) -> tuple[Regions, list[_Others]]:
+    """(T, h, w) edges that stay as they are for `span` frames, of which this is one; and T times the others."""
     half = span // 2
     stays = np.zeros((len(grey) - half, *grey[0].shape), np.bool_)
-    travelling = []
+    others = []
     for t in range(len(stays)):
         allowed = cv2.max(cv2.convertScaleAbs(strength[t], alpha=SHARE_OF_EDGE), NOISE)
         change = cv2.max(cv2.absdiff(grey[t], grey[t + half]), cv2.absdiff(grey[t], grey[t + half // 2]))
         stays[t] = (change <= allowed) & (cv2.min(strength[t], strength[t + half]) > EDGE)
-        others = (strength[t] > EDGE) & ~stays[t]
-        far = np.count_nonzero(others & (change > FAR * allowed))
-        travelling.append(bool(far >= TRAVELLING_SHARE * np.count_nonzero(others)))
+        rest = (strength[t] > EDGE) & ~stays[t]
+        others.append(_Others(rest, rest & (change > FAR * allowed)))
     lasting = np.zeros((len(grey), *grey[0].shape), np.bool_)
     for t in range(len(grey) - span):
         lasting[t : t + span + 1] |= stays[t : t + span - half + 1].all(axis=0)
-    return lasting, travelling + travelling[-1:] * half
+    return lasting, others + others[-1:] * half
 
 
 def _still(pictures: Image, t: int, half: int) -> Regions:
@@ -111,7 +131,7 @@ def _still(pictures: Image, t: int, half: int) -> Regions:
     return np.logical_or.reduce(sides)
 
 
-def _region(edges: Regions, grey: Image, still: Callable[[], Regions]) -> Regions:
+def _region(edges: Regions, grey: Image, still: Callable[[], Regions], others: _Others) -> Regions:
     """(h, w) what (h, w) edges are the outlines of, with what is still beside them."""
     strokes = dense(edges)
     if np.count_nonzero(strokes) < SMALLEST_AREA:
@@ -120,7 +140,7 @@ def _region(edges: Regions, grey: Image, still: Callable[[], Regions]) -> Region
     touched = np.bincount(numbered[strokes], minlength=count) >= TOUCHING * found[:, cv2.CC_STAT_AREA]
     touched &= found[:, cv2.CC_STAT_AREA] <= LARGEST_FILL * edges.size
     touched[0] = False
-    return outlined(strokes | touched[numbered], edges, slopes(grey))
+    return outlined(strokes | touched[numbered], edges, slopes(grey), others.travel_around)
 
 
 def dense(edges: Regions) -> Regions:
@@ -129,12 +149,18 @@ def dense(edges: Regions) -> Regions:
     return edges & (cv2.boxFilter(mask, cv2.CV_16S, (5, 5), normalize=False) >= 4)
 
 
-def outlined(strokes: Regions, edges: Regions, across_and_down: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> Regions:
+def outlined(
+    strokes: Regions,
+    edges: Regions,
+    across_and_down: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    likely: Callable[[Image], bool] = lambda part: True,
+) -> Regions:
     """(h, w) what (h, w) strokes write or draw, filled and with a margin; nothing where that is too large to lie on a picture.
 
     Args:
         edges: (h, w) the edges among them.
         across_and_down: (h, w) slopes of the picture.
+        likely: whether an (h, w) part lies there at all.
     """
     closed = cv2.morphologyEx(strokes.astype(np.uint8), cv2.MORPH_CLOSE, _round(GAP))
     outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -142,7 +168,7 @@ def outlined(strokes: Regions, edges: Regions, across_and_down: tuple[npt.NDArra
     for outline in outlines:
         if SMALLEST_AREA <= cv2.contourArea(outline) <= LARGEST_FILL * edges.size:
             inside = cv2.drawContours(np.zeros_like(closed), [outline], 0, 1, cv2.FILLED)
-            if _roundness(*(slope[(inside > 0) & edges] for slope in across_and_down)) >= LEAST_ACROSS:
+            if _roundness(*(slope[(inside > 0) & edges] for slope in across_and_down)) >= LEAST_ACROSS and likely(inside):
                 filled |= inside
     region = cv2.dilate(filled, _round(MARGIN)).astype(np.bool_)
     return region if region.mean() <= LARGEST_SHARE else np.zeros_like(region)

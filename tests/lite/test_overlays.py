@@ -88,6 +88,16 @@ def test_rails_along_the_way_of_the_camera_are_no_overlay() -> None:
     assert find_overlays(noisy(frames)) is None
 
 
+def test_where_the_camera_heads_for_is_no_overlay() -> None:
+    tiles = np.random.default_rng(3).integers(0, 256, (28, 46, 3)).astype(np.uint8)
+    wide = cv2.GaussianBlur(cv2.resize(tiles, (414, 252), interpolation=cv2.INTER_NEAREST), (0, 0), 0.7)
+    frames = []
+    for zoom in 1 + 0.006 * np.arange(T):
+        move = np.array([[zoom, 0, W / 2 - W * zoom], [0, zoom, H / 2 - H * zoom]], np.float32)
+        frames.append(cv2.warpAffine(wide, move, (W, H)))
+    assert find_overlays(np.stack(frames)) is None
+
+
 def test_what_fills_the_picture_is_no_overlay() -> None:
     frames = panned()
     frames[:, 50:] = texture(9, (H - 50, W))  # what the camera is mounted on
