@@ -21,9 +21,9 @@ EDGE = 0.5  # of the first line of a picture that has other colours in most fram
 NARROWEST = 0.03  # of a side; narrower ones do no harm
 LARGEST_WINDOW, SMALLEST_SIDE = 0.9, 0.2  # of a frame, and of its sides: what a window worth the trouble has
 SOFT = 4  # lines within which an even margin has become that: pictures begin at once, what is lit at night does not
-STEP, SHARPER, CHANGE = 5.0, 2.5, 6
+STEP, SHARPER, CHANGE, CHANGING = 5.0, 2.5, 6, 0.35
 """At the edge of blurred margins: how many times the usual step from pixel to pixel is taken, how many times as much detail follows (and
-what share of the step, at most, its own are), and by how many grey levels at least half of the pixels change."""
+what share of the step, at most, its own are), and by how many grey levels what share of the pixels change."""
 UNEQUAL = 0.01  # of a side, by which two blurred margins may differ
 
 
@@ -60,10 +60,11 @@ def _margin(pictures: UInt8, most: int) -> int:
     if not most or min(_shares(picture[:1], colour)[0] for picture in pictures) < EVEN:
         return 0
     shares = np.array([_shares(picture[: most + SOFT], colour) for picture in pictures])
-    begun = np.flatnonzero(np.median(shares, axis=0) <= 1 - EDGE)
+    usual = np.median(shares, axis=0)
+    begun = np.flatnonzero(usual <= 1 - EDGE)
     depth = int(begun[0]) if len(begun) else 0
-    even = shares[:, :depth].min(axis=0) >= EVEN
-    return depth if depth >= NARROWEST * lines and even.mean() >= EVEN_LINES and even[-SOFT:].any() else 0
+    even, sudden = shares[:, :depth].min(axis=0) >= EVEN, usual[max(0, depth - SOFT) : depth] >= EVEN
+    return depth if depth >= NARROWEST * lines and even.mean() >= EVEN_LINES and sudden.any() else 0
 
 
 def _shares(picture: UInt8, colour: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
@@ -99,7 +100,7 @@ def _blurred_margin(steps: npt.NDArray[np.float32], detail: npt.NDArray[np.float
     usual = steps.mean(axis=(0, 1))
     first, last = 4 + int(NARROWEST * width), int((1 - SMALLEST_SIDE) / 2 * width)
     edge = first + int(np.argmax(usual[first:last])) if last > first else 0
-    if not edge or usual[edge] < STEP * max(np.median(usual[: edge - 2]), 0.1) or (steps[..., edge] > CHANGE).mean() < EDGE:
+    if not edge or usual[edge] < STEP * max(np.median(usual[: edge - 2]), 0.1) or (steps[..., edge] > CHANGE).mean() < CHANGING:
         return 0
     beyond = slice(edge + SOFT, edge + SOFT + max(2, width // 50))
     alone = usual[edge] >= SHARPER * usual[beyond].mean()  # where focus begins, steps go on as large

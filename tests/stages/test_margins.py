@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from segmo.settings import FrameSettings
+from segmo.stages.frames import sample_frames
 from segmo.stages.margins import find_window
+from segmo.types import finish
 
 Frames = np.ndarray[Any, np.dtype[np.uint8]]
 T, H, W = 12, 90, 160
@@ -96,6 +100,17 @@ def test_margins_filled_with_the_picture_itself_are_found(window: tuple[int, int
         0 <= side * (inner - outer) <= 1 for inner, outer, side in zip(found, window, (1, 1, -1, -1), strict=True) if outer not in (0, W, H)
     )
     assert all(inner == outer for inner, outer in zip(found, window, strict=True) if outer in (0, W, H))
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+def test_margins_are_found_in_compressed_pictures(tmp_path: Path, blurred: bool) -> None:
+    """The edge of the picture rings in the blocks it goes through."""
+    window = np.array((0, 51, 90, 109))
+    for number, frame in enumerate(filled(tuple(window)) if blurred else framed(tuple(window), noise=0)):
+        large = cv2.resize(frame, (4 * W, 4 * H), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / f"{number:02}.jpg"), large, [cv2.IMWRITE_JPEG_QUALITY, 20])
+    found = finish(sample_frames(tmp_path, FrameSettings())).window
+    assert found is not None and np.abs(np.array(found) - 4 * window).max() <= 5
 
 
 def test_blurred_margins_are_of_one_width() -> None:
