@@ -83,3 +83,21 @@ def test_one_published_model_can_join_the_lite_ones(hub, shared, tmp_path, capsy
     record = json.loads((tmp_path / "out" / "cat" / "run.json").read_text())
     identities = {stage["stage"]: stage["model"] for stage in record["stages"]}
     assert code == 0 and identities["depth"].startswith("depth-anything-v2-small-") and identities["masks"].startswith("lite-")
+
+
+def test_margins_are_looked_at_by_none_of_the_models(hub, tmp_path, capsys):
+    publish(hub, [(spec.role, spec.name) for spec in specs_of(PAPER)])
+    clip = tmp_path / "framed"
+    clip.mkdir()
+    for number in range(4):
+        frame = np.zeros((40, 80, 3), np.uint8)
+        frame[:, 24:56] = np.random.default_rng(number).integers(0, 256, (40, 32, 3))
+        Image.fromarray(frame).save(clip / f"{number}.png")
+    code, _, _ = run(capsys, clip, tmp_path / "out", "--preset", "paper", "--max-side", "80")
+    folder = tmp_path / "out" / "framed"
+    assert code == 0 and "32x40 of 80x40" in " ".join(json.loads((folder / "run.json").read_text())["warnings"])
+    tracks = np.load(folder / "tracks.npz")
+    start = tracks["positions_xy"][np.arange(len(tracks["query_frames"])), tracks["query_frames"]]
+    assert len(start) > 100 and start[:, 0].min() >= 23 and start[:, 0].max() <= 56 and np.ptp(start[:, 1]) > 30
+    masks = np.stack([np.asarray(Image.open(path)) for path in sorted((folder / "masks").iterdir())])
+    assert masks.shape == (4, 40, 80) and not masks[:, :, :24].any() and not masks[:, :, 56:].any()
