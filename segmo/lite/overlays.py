@@ -22,7 +22,8 @@ Image = npt.NDArray[np.uint8]
 Regions = npt.NDArray[np.bool_]
 
 LONGEST, SHORTEST = 16, 12
-"""Frames for which an edge must stay as it is; in clips shorter than that, all of them, and never less than the second."""
+"""Steps of the source for which an edge must stay as it is; in clips shorter than that, all of them, and never less than the second."""
+FEWEST = 4  # frames in which it must, however far apart they are
 EDGE = 24  # grey levels from a pixel to the next
 NOISE, SHARE_OF_EDGE = 5, 0.12  # grey levels by which a pixel may change, or a share of the steepest edge beside it
 STANDING_SHARE = 0.2  # of a frame's edges; where more of them stand still, it is the camera that does
@@ -39,14 +40,15 @@ LEAST_ACROSS = 0.1
 LARGEST_FILL = 0.05  # of a frame: what an outline encloses belongs to it, but not what a frame around everything does
 
 
-def find_overlays(pictures: Image) -> Regions | None:
+def find_overlays(pictures: Image, steps: float = 1.0) -> Regions | None:
     """(T, h, w) where something lies on each picture; None where nothing does, as in all clips whose camera stands still.
 
     Args:
         pictures: (T, h, w, 3) RGB on the flow grid.
+        steps: how far they are apart, in steps of the source (`Clip.step`).
     """
-    span = min(LONGEST, len(pictures) - 1)
-    if span < SHORTEST:
+    span = min(max(FEWEST, round(LONGEST / steps)), len(pictures) - 1)
+    if span < FEWEST or span * steps < SHORTEST:
         return None
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
     strength = [_edge_strength(picture) for picture in grey]

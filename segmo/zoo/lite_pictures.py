@@ -33,12 +33,17 @@ def pictures(clip: Clip) -> npt.NDArray[np.uint8]:
 
     def made() -> npt.NDArray[np.uint8]:
         shown = picture_grid(clip.frames, grid_size(clip.hw), exposure(clip))
-        lying = once(clip, "overlays", lambda: find_overlays(shown))
+        lying = once(clip, "overlays", lambda: find_overlays(shown, _steps(clip)))
         shown = shown if lying is None else paint_over(shown, lying)
         mark = once(clip, "watermark", lambda: Watermark.of(shown))
         return shown if mark is None else mark.taken_off(shown)
 
     return once(clip, "pictures", made)
+
+
+def _steps(clip: Clip) -> float:
+    """How far the sampled frames are apart in steps of the source."""
+    return float(np.median(np.diff(clip.source_indices))) / clip.step if len(clip) > 1 else 1.0
 
 
 def overlays(clip: Clip) -> Regions | None:

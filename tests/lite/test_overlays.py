@@ -109,6 +109,16 @@ def test_too_few_frames_tell_nothing() -> None:
     assert find_overlays(caption(panned())[0][:13]) is not None
 
 
+@pytest.mark.parametrize(
+    ("steps", "count", "found"),
+    [(1, 20, True), (0.5, 20, False), (0.5, 40, True), (3, 8, True), (3, 5, False), (9, 6, True), (9, 4, False)],
+)
+def test_a_caption_has_to_stay_for_a_time_however_many_frames_are_taken_in_it(steps: float, count: int, found: bool) -> None:
+    frames = panned(1.5 * steps, count + 8)
+    written, _ = caption(frames, first=4, last=4 + count)
+    assert (find_overlays(noisy(written), steps) is not None) == found
+
+
 def test_regions_show_what_is_around_them() -> None:
     scene = panned(cell=24)
     frames, letters = caption(scene)
