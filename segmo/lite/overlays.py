@@ -58,7 +58,8 @@ def find_overlays(pictures: Image, steps: float = 1.0) -> Regions | None:
         few = np.count_nonzero(edges) <= STANDING_SHARE * np.count_nonzero(strength[t] > EDGE)
         if few and edges.any() and others[t].travel():
             regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, span // 2), others[t])
-    return regions if regions.any() else None
+    frames = np.count_nonzero(regions.any(axis=(1, 2)))
+    return regions if frames > span // 2 else None  # what passes for one in few of the frames that it stays in is none
 
 
 def paint_over(pictures: Image, regions: Regions) -> Image:

@@ -16,13 +16,16 @@ import numpy.typing as npt
 from segmo.lite.overlays import Image, dense, outlined, slopes
 
 Mark = npt.NDArray[np.bool_]
+Slope = npt.NDArray[np.float32]
 
 FEWEST = 24  # frames whose mean is without the scene
 EDGE = 5.0  # grey levels from a pixel to the next, in the mean of all frames
 COHERENT = 0.5  # of what such a step is in single frames: there it is always the same one
 DISAGREEING = 0.35  # of that step, by which it may differ between the halves of the clip
 COARSE, SHARPER = 2.0, 1.6  # pixels, and how many times as steep it is as when blurred by them: what the camera follows sways by more
-STANDING_SHARE = 0.3  # of all edges; where more are the same in all frames, it is the camera that stands still
+BLURRED, BLURRED_AROUND = 0.25, 0.4
+"""How coherent half of the edges elsewhere, and around it, may be: elsewhere the camera has moved on."""
+AROUND, MARGIN = 41, 7  # pixels across: what counts as around it, and what may be of the mark itself
 FAINT, NEAR = (
     0.5,
     61,
@@ -72,30 +75,42 @@ def find_watermark(pictures: Image) -> Mark | None:
     """(h, w) where a mark lies on all of (T, h, w, 3) RGB pictures; None where none does, and where the camera stands still."""
     if len(pictures) < FEWEST:
         return None
+    mean, usual, apart = _mean_slopes(pictures)
+    step, coarse = cv2.magnitude(*mean), cv2.magnitude(*(cv2.GaussianBlur(slope, (0, 0), COARSE) for slope in mean))
+    coherent = step / (usual + 1e-3)
+    lasting = (apart < DISAGREEING * step) & (step > FAINT * EDGE) & (coherent > FAINT * COHERENT)
+    clear = lasting & (step > EDGE) & (coherent > COHERENT) & (step > SHARPER * coarse)
+    strokes = dense(clear)
+    if np.count_nonzero(strokes) < SMALLEST:
+        return None
+
+    def blurred(region: Mark, usually: float) -> bool:
+        edges = coherent[region & (usual > EDGE)]
+        return not edges.size or bool(np.median(edges) <= usually)
+
+    def likely(part: Image) -> bool:
+        ring = (cv2.dilate(part, np.ones((AROUND, AROUND), np.uint8)) & ~cv2.dilate(part, np.ones((MARGIN, MARGIN), np.uint8))) > 0
+        return blurred(ring, BLURRED_AROUND)
+
+    core = outlined(strokes, clear, mean, likely)
+    if not core.any() or not blurred(~core, BLURRED):
+        return None
+    faint = lasting & (cv2.dilate(core.view(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0)
+    return core | outlined(dense(faint), faint, mean, likely)
+
+
+def _mean_slopes(pictures: Image) -> tuple[tuple[Slope, Slope], Slope, Slope]:
+    """(h, w) slopes across and down of the mean of (T, h, w, 3) pictures, how steep they usually are, and how far its halves differ."""
     middle = len(pictures) // 2
     total = np.zeros((2, 2, *pictures.shape[1:3]), np.float32)
-    lengths = np.zeros(pictures.shape[1:3], np.float32)
+    usual = np.zeros(pictures.shape[1:3], np.float32)
     for t, picture in enumerate(pictures):
         across, down = (slope.astype(np.float32) for slope in slopes(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)))
         total[int(t >= middle)] += across, down
-        lengths += cv2.magnitude(across, down)
-    halves = total[0] / middle, total[1] / (len(pictures) - middle)
-    mean, usual = total.sum(axis=0) / len(pictures), lengths / len(pictures)
-    step = cv2.magnitude(*mean)
-    apart = cv2.magnitude(*(halves[0] - halves[1]))
-    coarse = cv2.magnitude(*(cv2.GaussianBlur(slope, (0, 0), COARSE) for slope in mean))
-    lasting = (apart < DISAGREEING * step) & (step > FAINT * EDGE) & (step > FAINT * COHERENT * usual)
-    clear = lasting & (step > EDGE) & (step > COHERENT * usual)
-    if np.count_nonzero(clear) > STANDING_SHARE * np.count_nonzero(usual > EDGE):
-        return None
-    sharp = step > SHARPER * coarse
-    strokes = dense(clear & sharp)
-    if np.count_nonzero(strokes) < SMALLEST:
-        return None
-    core = outlined(strokes, clear & sharp, (mean[0], mean[1]))
-    faint = lasting & (cv2.dilate(core.view(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0)
-    mark = outlined(dense(faint), faint, (mean[0], mean[1])) | core
-    return mark if mark.any() else None
+        usual += cv2.magnitude(across, down)
+    first, second = total[0] / np.float32(middle), total[1] / np.float32(len(pictures) - middle)
+    across, down = total.sum(axis=0) / np.float32(len(pictures))
+    return (across, down), usual / np.float32(len(pictures)), cv2.magnitude(*(first - second)).astype(np.float32)
 
 
 def _around(values: npt.NDArray[np.float32], mark: Mark) -> npt.NDArray[np.float32]:
