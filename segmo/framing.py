@@ -13,8 +13,6 @@ import numpy.typing as npt
 from segmo.settings import Settings
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Product, Tracks, Window
 
-Hw = tuple[int, int]
-
 
 def inner(clip: Clip) -> Clip:
     """The picture of a clip without its margins; the clip itself where it has none."""

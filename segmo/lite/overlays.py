@@ -52,14 +52,15 @@ def find_overlays(pictures: Image, steps: float = 1.0) -> Regions | None:
         return None
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
     strength = [_edge_strength(picture) for picture in grey]
-    lasting, others = _lasting(grey, strength, span)
+    lasting, half = _lasting(grey, strength, span), span // 2
     regions = np.zeros(lasting.shape, np.bool_)
     for t, edges in enumerate(lasting):
         few = np.count_nonzero(edges) <= STANDING_SHARE * np.count_nonzero(strength[t] > EDGE)
-        if few and edges.any() and others[t].travel():
-            regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, span // 2), others[t])
+        then = min(t, len(grey) - half - 1)
+        if few and edges.any() and (others := _Others.of(lasting[then], grey, strength, then, half)).travel():
+            regions[t] = _region(edges, grey[t], functools.partial(_still, pictures, t, half), others)
     frames = np.count_nonzero(regions.any(axis=(1, 2)))
-    return regions if frames > span // 2 else None  # what passes for one in few of the frames that it stays in is none
+    return regions if frames > half else None  # what passes for one in few of the frames that it stays in is none
 
 
 def paint_over(pictures: Image, regions: Regions) -> Image:
@@ -89,12 +90,19 @@ def _edge_strength(picture: Image) -> Image:
 
 @dataclass(frozen=True, eq=False)
 class _Others:
-    """The edges of a picture that do not stay as they are."""
+    """The edges of a picture that do not last."""
 
     all: Regions
     """(h, w)"""
     gone: Regions
     """(h, w) those in whose place there is another part of the scene a few frames later."""
+
+    @classmethod
+    def of(cls, lasting: Regions, grey: list[Image], strength: list[Image], t: int, half: int) -> _Others:
+        """Those of picture t that are not among the (h, w) lasting ones, `half` frames later."""
+        change, allowed = _changed(grey, strength, t, half)
+        rest = (strength[t] > EDGE) & ~lasting
+        return cls(rest, rest & (change > FAR * allowed))
 
     def travel(self) -> bool:
         """Whether most of them have gone."""
@@ -106,21 +114,23 @@ class _Others:
         return _Others(self.all & ring, self.gone & ring).travel()
 
 
-def _lasting(grey: list[Image], strength: list[Image], span: int) -> tuple[Regions, list[_Others]]:
-    """(T, h, w) edges that stay as they are for `span` frames, of which this is one; and T times the others."""
+def _changed(grey: list[Image], strength: list[Image], t: int, half: int) -> tuple[Image, Image]:
+    """(h, w) grey levels by which picture t changes within `half` frames, and by which it may where it is to stay as it is."""
+    change = cv2.max(cv2.absdiff(grey[t], grey[t + half]), cv2.absdiff(grey[t], grey[t + half // 2]))
+    return change, cv2.max(cv2.convertScaleAbs(strength[t], alpha=SHARE_OF_EDGE), NOISE)
+
+
+def _lasting(grey: list[Image], strength: list[Image], span: int) -> Regions:
+    """(T, h, w) edges that stay as they are for `span` frames, of which this is one."""
     half = span // 2
     stays = np.zeros((len(grey) - half, *grey[0].shape), np.bool_)
-    others = []
     for t in range(len(stays)):
-        allowed = cv2.max(cv2.convertScaleAbs(strength[t], alpha=SHARE_OF_EDGE), NOISE)
-        change = cv2.max(cv2.absdiff(grey[t], grey[t + half]), cv2.absdiff(grey[t], grey[t + half // 2]))
+        change, allowed = _changed(grey, strength, t, half)
         stays[t] = (change <= allowed) & (cv2.min(strength[t], strength[t + half]) > EDGE)
-        rest = (strength[t] > EDGE) & ~stays[t]
-        others.append(_Others(rest, rest & (change > FAR * allowed)))
     lasting = np.zeros((len(grey), *grey[0].shape), np.bool_)
     for t in range(len(grey) - span):
         lasting[t : t + span + 1] |= stays[t : t + span - half + 1].all(axis=0)
-    return lasting, others + others[-1:] * half
+    return lasting
 
 
 def _still(pictures: Image, t: int, half: int) -> Regions:
