@@ -231,6 +231,18 @@ def test_static_masks_keep_clear_of_what_moves(tmp_path: Path) -> None:
         assert (static[near <= 2] == 0).all() and (static[near > 4] == 255).all(), "3 pixels of 600 around it"
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_margins_around_the_picture_are_not_static_either(tmp_path: Path, later: bool) -> None:
+    products = make_products(make_labels() * 0, source_hw=(2 * HW[0], 2 * HW[1]))
+    products["clip"] = dataclasses.replace(products["clip"], window=(4, 0, HW[0] - 6, HW[1]))
+    places = export(tmp_path, products, outputs=("masks",) if later else ("masks", "static"))
+    folder = add_extra(tmp_path, "static") if later else places["static"]
+    for path in folder.iterdir():
+        static = np.asarray(Image.open(path))
+        assert (static[8 : 2 * HW[0] - 12] == 255).all() and not static[:8].any() and not static[2 * HW[0] - 12 :].any()
+    assert json.loads((tmp_path / "run.json").read_text())["source"]["picture"] == [8, 0, 2 * HW[0] - 12, 2 * HW[1]]
+
+
 def test_where_nothing_moves_all_is_static(tmp_path: Path) -> None:
     places = export(tmp_path, make_products(make_labels() * 0), outputs=("static", "matte"))
     assert all((np.asarray(Image.open(path)) == 255).all() for path in places["static"].iterdir())
@@ -271,7 +283,7 @@ def test_run_json_tells_what_was_used_and_no_folder_of_the_machine(tmp_path: Pat
     export(tmp_path / "out", run=run | {"weights": {"file": Path("/data/somebody/w.pt")}})
     text = (tmp_path / "out" / "run.json").read_text()
     record = json.loads(text)
-    assert record["source"] == {"name": "holiday.mp4", "height": 48, "width": 70, "frame_count": 12, "fps": 24.0}
+    assert record["source"] == {"name": "holiday.mp4", "height": 48, "width": 70, "frame_count": 12, "fps": 24.0, "picture": [0, 0, 48, 70]}
     assert record["settings"] == RUN["settings"]
     assert record["stages"] == RUN["stages"]
     assert record["frames"]["source_indices"] == [0, 2, 4, 6, 8, 10]

@@ -72,7 +72,7 @@ def export_all(
             objects, warnings = yield from write_frames(staging, clip, masks, source, wanted)
             if wanted & {"matte", "static"}:
                 full = (resize_labels(frame[None], clip.source_hw)[0] for frame in masks.labels)
-                write_mattes(staging, wanted, full, clip.names, clip.fps, clip.timestamps_s)
+                write_mattes(staging, wanted, full, clip.names, clip.fps, clip.timestamps_s, record["source"]["picture"])
             written.result()
         record["warnings"] += warnings
         if "objects" in wanted:

@@ -20,12 +20,18 @@ MARGIN = 0.005
 
 
 def write_mattes(
-    directory: Path, wanted: Collection[str], labels: Iterable[UInt8], names: Sequence[str], fps: float, timestamps_s: Float
+    directory: Path,
+    wanted: Collection[str],
+    labels: Iterable[UInt8],
+    names: Sequence[str],
+    fps: float,
+    timestamps_s: Float,
+    picture: Sequence[int],
 ) -> None:
     """Write `matte` and `static`, where they are wanted, from (H, W) uint8 object ids at the size of the source, a frame at a time.
 
     The matte is an MP4, white where anything moves. Static masks are grey PNGs, 255 where nothing moves and 0 elsewhere, as COLMAP and
-    NeRF tools take them.
+    NeRF tools take them; 0 too outside of the `picture` (top, left, bottom, right), whose margins do not stand still with the scene.
     """
     if "static" in wanted:
         (directory / OUTPUTS["static"]).mkdir()
@@ -33,7 +39,7 @@ def write_mattes(
     def frames() -> Iterator[UInt8]:
         for name, ids in zip(names, labels, strict=True):
             if "static" in wanted:
-                _write_static_mask(directory / OUTPUTS["static"] / f"{name}.png", ids)
+                _write_static_mask(directory / OUTPUTS["static"] / f"{name}.png", ids, picture)
             yield np.repeat(np.where(ids > 0, np.uint8(255), np.uint8(0))[..., None], 3, axis=2)
 
     if "matte" in wanted:
@@ -42,16 +48,21 @@ def write_mattes(
         deque(frames(), maxlen=0)
 
 
-def read_labels(directory: Path) -> tuple[Iterator[UInt8], list[str], float, Float]:
-    """Of an exported folder: object ids (H, W) frame by frame from its mask PNGs, names of the frames, frame rate, times in seconds."""
-    frames = json.loads((directory / OUTPUTS["run"]).read_text(encoding="utf-8"))["frames"]
+def read_labels(directory: Path) -> tuple[Iterator[UInt8], list[str], float, Float, list[int]]:
+    """What `write_mattes` takes of an exported folder: object ids from its mask PNGs, names, frame rate, times and where the picture is."""
+    record = json.loads((directory / OUTPUTS["run"]).read_text(encoding="utf-8"))
+    frames, source = record["frames"], record["source"]
+    picture = source.get("picture", [0, 0, source["height"], source["width"]])  # exports were without it once
     names = [str(name) for name in frames["names"]]
     labels = (np.asarray(Image.open(directory / OUTPUTS["masks"] / f"{name}.png")) for name in names)
-    return labels, names, float(frames["fps"]), np.array(frames["timestamps_s"], np.float64)
+    return labels, names, float(frames["fps"]), np.array(frames["timestamps_s"], np.float64), picture
 
 
-def _write_static_mask(path: Path, ids: UInt8) -> None:
+def _write_static_mask(path: Path, ids: UInt8, picture: Sequence[int]) -> None:
     radius = max(1, round(MARGIN * max(ids.shape)))
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    moving = cv2.dilate((ids > 0).astype(np.uint8), around)
-    Image.fromarray(255 - 255 * moving).save(path, compress_level=3)
+    static = np.zeros(ids.shape, np.uint8)
+    top, left, bottom, right = picture
+    static[top:bottom, left:right] = 255
+    static[cv2.dilate((ids > 0).astype(np.uint8), around) > 0] = 0
+    Image.fromarray(static).save(path, compress_level=3)

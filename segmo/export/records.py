@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -46,6 +47,7 @@ def describe_run(
             "width": clip.source_hw[1],
             "frame_count": clip.source_frame_count,
             "fps": clip.source_fps,
+            "picture": picture_in_source(clip),
         },
         "frames": {
             "height": clip.hw[0],
@@ -70,6 +72,16 @@ def describe_run(
         "warnings": list(dict.fromkeys([*notes, *run.get("warnings", ())])),
     }
     return {name: _without_folders(value) for name, value in found.items()}
+
+
+def picture_in_source(clip: Clip) -> list[int]:
+    """Top, left, bottom and right of the picture between margins, in pixels of the source; the last two lie just outside of it."""
+    height, width = clip.source_hw
+    if clip.window is None:
+        return [0, 0, height, width]
+    rows, columns = height / clip.hw[0], width / clip.hw[1]
+    top, left, bottom, right = clip.window
+    return [math.ceil(top * rows), math.ceil(left * columns), math.floor(bottom * rows), math.floor(right * columns)]
 
 
 def fingerprint(clip: Clip, tracks: Tracks, labels: MotionLabels, masks: ObjectMasks, record: Mapping[str, Any], source: Path) -> str:
