@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from segmo.settings import Settings
+from segmo.settings import Correction, Settings
 from segmo.types import Clip, DepthMaps, FeatureMaps, FlowFields, MotionEvidence, MotionLabels, ObjectMasks, Product, Tracks, Window
 
 
@@ -26,19 +27,30 @@ def clicks_inside(settings: Settings, clip: Clip) -> Settings:
     """Settings whose clicks on whole frames are clicks on the picture; those on the margins are left out."""
     if clip.window is None:
         return settings
-    (height, width), (top, left, bottom, right) = clip.hw, clip.window
-    moved = [
-        (click, (click.x * width - left) / (right - left), (click.y * height - top) / (bottom - top))
-        for click in settings.masks.corrections
-    ]
-    inside = tuple(dataclasses.replace(click, x=x, y=y) for click, x, y in moved if 0 <= x <= 1 and 0 <= y <= 1)
+    inside = tuple(moved for click in settings.masks.corrections if (moved := _inside(click, clip)))
     return dataclasses.replace(settings, masks=dataclasses.replace(settings.masks, corrections=inside))
 
 
-def laid_back(product: Product, clip: Clip) -> Product:
-    """What a stage found in the picture of a clip, as found in its whole frames: nothing lies on the margins."""
-    laid: Product = product if clip.window is None or product is clip else _laid_back(product, clip)
+def laid_back(product: Product, clip: Clip, clicks: Sequence[Correction] = ()) -> Product:
+    """What a stage found in the picture of a clip, as found in its whole frames: nothing lies on the margins.
+
+    Masks tell which of the `clicks` on whole frames were left out, for lying there.
+    """
+    if clip.window is None or product is clip:
+        return product
+    laid: Product = _laid_back(product, clip)
+    outside = [str(click) for click in clicks if _inside(click, clip) is None]
+    if isinstance(laid, ObjectMasks) and outside:
+        note = f"Clicks on the margins around the picture were left out: {'; '.join(outside)}."
+        return dataclasses.replace(laid, notes=(*laid.notes, note))
     return laid
+
+
+def _inside(click: Correction, clip: Clip) -> Correction | None:
+    """A click on a whole frame as one on the picture; None if it lies on a margin."""
+    (height, width), (top, left, bottom, right) = clip.hw, _window(clip)
+    x, y = (click.x * width - left) / (right - left), (click.y * height - top) / (bottom - top)
+    return dataclasses.replace(click, x=x, y=y) if 0 <= x <= 1 and 0 <= y <= 1 else None
 
 
 @functools.singledispatch

@@ -204,7 +204,7 @@ class _Run:
     def __getitem__(self, name: str) -> Any:
         """A product as it lies in whole frames."""
         if name not in self._whole:
-            self._whole[name] = laid_back(self.products[name], self.products["frames"])
+            self._whole[name] = laid_back(self.products[name], self.products["frames"], self.settings.masks.corrections)
         return self._whole[name]
 
     @cached_property

@@ -130,6 +130,11 @@ def test_clicks_reach_the_picture_between_margins(tmp_path: Path, runs: dict[str
     frame, (row, column) = 9, (58, 100 + 10 + 4 * 9 + 18)
     assert runs["framed"].masks.labels[frame, row, column]
     click = Correction(frame, (column + 0.5) / 360, (row + 0.5) / 120, False)
-    settings = dataclasses.replace(runs["framed"].settings, masks=MaskSettings(corrections=(click,)))
+    beside = Correction(frame, 0.1, 0.5, True)
+    settings = dataclasses.replace(runs["framed"].settings, masks=MaskSettings(corrections=(click, beside)))
     with StageCache(tmp_path) as cache:
-        assert not segment(runs["framed"].source, settings, cache=cache).masks.labels[frame, row, column]
+        for _ in range(2):  # computed, and from the cache
+            masks = segment(runs["framed"].source, settings, cache=cache).masks
+            assert not masks.labels[frame, row, column] and not masks.labels[:, :, :100].any()
+            assert masks.notes[-1] == f"Clicks on the margins around the picture were left out: {beside}."
+    assert not any("Clicks" in note for note in runs["framed"].masks.notes)

@@ -26,10 +26,8 @@ COARSE, SHARPER = 2.0, 1.6  # pixels, and how many times as steep it is as when 
 BLURRED, BLURRED_AROUND = 0.25, 0.4
 """How coherent half of the edges elsewhere, and around it, may be: elsewhere the camera has moved on."""
 AROUND, MARGIN = 41, 7  # pixels across: what counts as around it, and what may be of the mark itself
-FAINT, NEAR = (
-    0.5,
-    61,
-)  # how much less will do within so many pixels' square of what is clear: a mark has one contrast, what is behind it has not
+FAINT, NEAR = 0.5, 61
+"""How much less will do in a square of so many pixels around what is clear: of a mark, some always lies before what is as bright as it."""
 SMALLEST = 120  # pixels of edges
 LARGEST_GAIN = 3.0  # of contrast; beyond it nothing shines through
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue

@@ -21,6 +21,7 @@ from segmo.settings import FrameSettings
 from segmo.stages.margins import find_window
 from segmo.types import Clip, Float, Int, Steps, UInt8, Window, steps_apart
 from segmo.video import Source, VideoInfo, open_source
+from segmo.video.source import SMALL_SIDE
 
 VERSION = 4
 
@@ -169,12 +170,12 @@ def _around(indices: Int, part: Int, fps: float) -> Int:
 
 
 def _whole_grid(hw: tuple[int, int], window: Window | None) -> tuple[int, int]:
-    """Size of pictures of whole frames of which the part in the window is as fine as flow is searched for in it."""
+    """Size of pictures of whole frames of which the part in the window is as fine as flow is searched for in it, if it was read so fine."""
     if window is None:
         return grid_size(hw)
     part = window[2] - window[0], window[3] - window[1]
     height, width = (round(side * cells / size) for side, cells, size in zip(hw, grid_size(part), part, strict=True))
-    return height, width
+    return fit_side((height, width), SMALL_SIDE)
 
 
 def _within(window: Window | None, hw: tuple[int, int], pictures: UInt8) -> UInt8:

@@ -33,31 +33,32 @@ def find_window(frames: UInt8) -> Window | None:
         return None
     probes = frames[np.unique(np.linspace(0, len(frames) - 1, PROBES).astype(np.int64))]
     height, width = frames.shape[1:3]
-    supposed = _window(probes, (height, width, height, width))
-    if supposed is None:
-        return _blurred_window(probes)
-    top, left, bottom, right = supposed
-    return _window(frames, (top, left, height - bottom, width - right))
+    supposed = _window(probes, (height, width, 0, 0))
+    return _blurred_window(probes) if supposed is None else _window(frames, supposed)
 
 
-def _window(frames: UInt8, most: tuple[int, int, int, int]) -> Window | None:
-    """The window of frames whose margins have at `most` so many lines at the top, left, bottom and right."""
+def _window(frames: UInt8, smallest: Window) -> Window | None:
+    """The window of frames with even margins, which go no deeper than the `smallest` window."""
     height, width = frames.shape[1:3]
-    top, bottom = _margin(frames, most[0]), _margin(frames[:, ::-1], most[2])
-    if top + bottom >= height:
-        return None
-    columns = frames[:, top : height - bottom].transpose(0, 2, 1, 3)
-    left, right = _margin(columns, most[1]), _margin(columns[:, ::-1], most[3])
-    window = top, left, height - bottom, width - right
-    inner = (window[2] - window[0]) / height, (window[3] - window[1]) / width
-    return window if min(inner) >= SMALLEST_SIDE and inner[0] * inner[1] <= LARGEST_WINDOW else None
+    top, left, bottom, right = 0, 0, height, width
+    for _ in range(2):  # lines that go through margins at their ends, too, count once those are gone
+        part = frames[:, top:bottom, left:right]
+        above, below = _margin(part, smallest[0] - top), _margin(part[:, ::-1], bottom - smallest[2])
+        if above + below >= len(part[0]):
+            return None
+        top, bottom = top + above, bottom - below
+        part = frames[:, top:bottom, left:right].transpose(0, 2, 1, 3)
+        before, after = _margin(part, smallest[1] - left), _margin(part[:, ::-1], right - smallest[3])
+        left, right = left + before, right - after
+    inner = (bottom - top) / height, (right - left) / width
+    return (top, left, bottom, right) if min(inner) >= SMALLEST_SIDE and inner[0] * inner[1] <= LARGEST_WINDOW else None
 
 
 def _margin(pictures: UInt8, most: int) -> int:
     """How many lines at the beginning of T pictures (T, lines, n, 3) are a margin, of which there are at `most` so many."""
     lines = pictures.shape[1]
     colour = np.median(np.median(pictures[:, 0], axis=1), axis=0)
-    if not most or min(_shares(picture[:1], colour)[0] for picture in pictures) < EVEN:
+    if most <= 0 or min(_shares(picture[:1], colour)[0] for picture in pictures) < EVEN:
         return 0
     shares = np.array([_shares(picture[: most + SOFT], colour) for picture in pictures])
     usual = np.median(shares, axis=0)

@@ -200,6 +200,20 @@ def test_frames_between_are_on_the_grid_of_flow(tmp_path):
     assert sampled.between.mean(axis=(1, 2)).tolist() == [20 * index for index in sampled.between_indices]
 
 
+def test_frames_between_grow_no_larger_than_they_are_read(tmp_path):
+    """A small picture on a large page, which would have to be finer for it."""
+    for number in range(9):
+        page = np.zeros((1200, 2400, 3), np.uint8)
+        page[240:960, 960:1440] = np.random.default_rng(number).integers(0, 256, (720, 480, 3))
+        Image.fromarray(page).save(tmp_path / f"{number}.png")
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "_fill_grey", lambda place, frame: seen.append(place.shape))
+        sampled = finish(sample_frames(tmp_path, FrameSettings(max_frames=2, efficiency=False)))
+    assert sampled.window == (240, 960, 960, 1440) and sampled.between.shape[1:] == grid_size((720, 480)) == (448, 300)
+    assert set(seen) == {(446, 896)}
+
+
 def test_same_result_twice(clip):
     one, two = (finish(sample_frames(clip, FrameSettings())) for _ in range(2))
     np.testing.assert_array_equal(one.frames, two.frames)

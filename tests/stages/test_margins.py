@@ -42,6 +42,7 @@ def framed(window: tuple[int, int, int, int], colour: int | tuple[int, int, int]
         (10, 20, 80, 140),  # both
         (30, 0, 90, 160),  # below a caption
         (0, 0, 90, 60),
+        (20, 60, 75, 100),  # portrait on a wide page, with bars of its own
     ],
 )
 def test_even_margins_are_found_to_the_pixel(window: tuple[int, int, int, int], colour: int | tuple[int, int, int]) -> None:
