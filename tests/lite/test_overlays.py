@@ -82,6 +82,13 @@ def test_what_the_camera_follows_is_no_overlay() -> None:
     assert find_overlays(frames) is None
 
 
+@pytest.mark.parametrize(("speed", "found"), [(0.12, False), (1.5, True)])
+def test_nothing_is_painted_over_where_the_scene_hardly_moves(speed: float, found: bool) -> None:
+    frames = panned(speed)
+    frames[:, 50:, :120] = (90, 120, 150)  # so that nothing around the caption tells
+    assert (find_overlays(caption(frames, "it")[0]) is not None) == found
+
+
 def test_rails_along_the_way_of_the_camera_are_no_overlay() -> None:
     frames = panned()
     frames[:, 60:64], frames[:, 72:76] = (220, 220, 220), (30, 30, 30)

@@ -57,6 +57,12 @@ def test_captions_may_stand_on_a_margin() -> None:
     assert find_window(frames) == (24, 0, 66, 160)
 
 
+def test_one_frame_that_spills_over_the_edge_does_not_hide_a_margin() -> None:
+    frames = framed((0, 50, 90, 110))
+    frames[7, ::3, 44:50], frames[7, ::3, 110:116] = 40, 40
+    assert find_window(frames) == (0, 50, 90, 110)
+
+
 def test_a_picture_that_fades_in_has_the_margins_of_the_others() -> None:
     frames = framed((0, 50, 90, 110))
     fading = (frames * np.minimum(np.arange(T) / 5, 1)[:, None, None, None]).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from segmo.lite.flow import AS_IT_IS
-from segmo.types import Clip
+from segmo.settings import FrameSettings
+from segmo.stages.frames import sample_frames
+from segmo.types import Clip, finish
 from segmo.zoo import lite_pictures
 
 Frames = np.ndarray[Any, np.dtype[np.uint8]]
@@ -101,3 +104,18 @@ def test_a_translucent_mark_is_taken_off_everything() -> None:
     grey, letters = lite_pictures.by_index(clip), drawn > 200
     true, given = ([cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[letters].mean() for picture in pictures] for pictures in (scene, frames))
     assert np.abs([grey[t][letters].mean() - true[t] for t in range(60)]).mean() < 0.3 * np.abs(np.subtract(given, true)).mean()
+
+
+def test_how_long_a_caption_stays_is_told_by_the_source() -> None:
+    wide = cv2.resize(np.random.default_rng(1).integers(0, 256, (30, 100, 3)).astype(np.uint8), (400, 128), interpolation=cv2.INTER_CUBIC)
+    frames = np.stack([wide[:, 3 * t : 3 * t + 160] for t in range(48)])
+    for frame in frames[12:36]:  # 8 of the 16 that are used
+        cv2.putText(frame, "on the picture", (8, 110), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 2)
+    lying = lite_pictures.overlays(clip_of(frames, range(0, 48, 3)))
+    assert lying is not None and np.flatnonzero(lying.any(axis=(1, 2))).tolist() == list(range(4, 12))
+
+
+@pytest.mark.parametrize("name", ["two_crossing", "parallax_static", "small_fast", "stop_and_start"])
+def test_nothing_lies_on_the_example_clips(name: str) -> None:
+    clip = finish(sample_frames(Path(__file__).parents[2] / "examples" / f"{name}.mp4", FrameSettings()))
+    assert lite_pictures.notes(clip) == () and clip.window is None
