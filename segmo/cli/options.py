@@ -38,9 +38,12 @@ def add_weights_flag(parser: argparse.ArgumentParser) -> None:
     """Add `--motion-weights`: it belongs to this machine, as `--device` does, and is no setting."""
     parser.add_argument(
         "--motion-weights",
+        action="append",
+        default=[],
         type=Path,
         metavar="FILE",
-        help="weights that you trained, in place of those of the motion model: best.safetensors of `segmo train`, or a .pth of `convert`",
+        help="weights that you trained, in place of those of the motion model: best.safetensors of `segmo train`, or a .pth of `convert`;"
+        " twice for both networks of lite",
     )
 
 

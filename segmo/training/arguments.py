@@ -147,6 +147,8 @@ class FusionArguments(TrainArguments):
     """One training run of the second, which sees what all judges say; in each clip a few frames are drawn as samples."""
 
     augmentation: FusionAugmentation = field(default_factory=FusionAugmentation)
+    first_network: Path | None = None
+    """Weights of the first network that the samples are made with; those of this repository if None."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Training of the second network of the lite preset, on what all judges say of frames of rendered clips.
 
 A clip is rendered, spoiled, and goes through flow, the first network and all else that precedes the second, as any clip does; a few of its
-frames are drawn as samples. The first network is the shipped one, which never saw these scenes.
+frames are drawn as samples. The first network is the shipped one, or another that never saw these scenes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segmo.errors import SettingsError
 from segmo.lite.fusion import COLOUR, COLOURED, ERRORS, JOINT, PICTURE_PLANES, PLANES, SCALAR_PLANES, SCALES, VECTORS, FusionInputs
 from segmo.synthetic import render, sample_scene
 from segmo.synthetic.dataset import sample_seed
@@ -27,8 +29,9 @@ from segmo.training.flow_task import LiteTask
 from segmo.training.shards import SceneKind, pick, render_shards
 from segmo.types import Clip, Steps, finish
 from segmo.zoo.lite_models import LiteFlow, LiteMotion
-from segmo.zoo.lite_motion import FUSION_WIDTHS_NOTE
+from segmo.zoo.lite_motion import FUSION_WIDTHS_NOTE, WIDTHS_NOTE
 from segmo.zoo.registry import LITE_MOTION
+from segmo.zoo.trained import TrainedWeights
 
 Array = npt.NDArray[Any]
 FRAMES, DRIVE_FRAMES = 16, 9
@@ -55,14 +58,22 @@ def record_dtype(hw: tuple[int, int]) -> np.dtype[Any]:
     )
 
 
-def make_samples(seed: int, index: int, kinds: tuple[SceneKind, ...]) -> Array:
-    """(SAMPLES,) records of clip `index` of a data set."""
+def make_samples(seed: int, index: int, kinds: tuple[SceneKind, ...], first: TrainedWeights | None = None) -> Array:
+    """(SAMPLES,) records of clip `index` of a data set.
+
+    Args:
+        first: weights of the first network; None for those of this repository.
+
+    Raises:
+        WeightsError: the file of the weights has changed.
+    """
+    model = LiteMotion.trained([first.unchanged_path()]) if first else LiteMotion()
     own = sample_seed(seed, index)
     config = pick(kinds, own)
     count = DRIVE_FRAMES if config.drive_share > 0 else FRAMES
     times = tuple(float(t - count // 2) for t in range(count))
     scene = render(sample_scene(own, dataclasses.replace(config, times=times)), times)
-    judged = finish(LiteMotion().judge(clip := as_clip(scene.frames), finish(LiteFlow().flow(clip))))
+    judged = finish(model.judge(clip := as_clip(scene.frames), finish(LiteFlow().flow(clip))))
     hw = judged.judges.network.shape[1:]
     chosen = sorted(np.random.default_rng([own, 5]).choice(count, SAMPLES, replace=False).tolist())
     records = np.zeros(SAMPLES, record_dtype((hw[0], hw[1])))
@@ -167,8 +178,12 @@ class FusionTask(LiteTask):
 
     def render(self, directory: Path, seed: int, count: int) -> Steps[Any]:
         """A few samples a clip."""
-        data = self.arguments.data
-        return render_shards(directory, seed, count, data.kinds, data.workers, make_samples, LITE_MOTION.sha256)
+        data, first = self.arguments.data, self.arguments.first_network
+        weights = TrainedWeights.of(first) if first else None
+        if weights and weights.network != WIDTHS_NOTE:
+            raise SettingsError(f"first_network is {first}, which holds another network. Give best.safetensors of a run of lite.yaml.")
+        make, after = partial(make_samples, first=weights), weights.sha256 if weights else LITE_MOTION.sha256
+        return render_shards(directory, seed, count, data.kinds, data.workers, make, after)
 
     def opened(self, paths: Sequence[Path], count: int) -> Samples:
         """Samples of clips."""

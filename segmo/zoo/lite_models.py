@@ -194,15 +194,19 @@ class LiteMotion:
         self._network, self._fusion = network, fusion  # ours are loaded for evidence only: to decide again needs no weights
 
     @classmethod
-    def load(cls, path: Path, device: str) -> LiteMotion:
-        """The model with weights of the first or the second network from another training; it works on the processor whatever the device.
+    def trained(cls, paths: Sequence[Path]) -> LiteMotion:
+        """The model with weights of the first, the second or both networks from another training.
 
         Raises:
             WeightsError: they do not fit.
         """
-        if is_fusion(path):
-            return cls(fusion=load_fusion_graph(path, sha256=""))
-        return cls(load_flow_graph(path, sha256=""))
+        networks: dict[str, FlowGraph] = {}
+        for path in paths:
+            if is_fusion(path):
+                networks["fusion"] = load_fusion_graph(path, sha256="")
+            else:
+                networks["network"] = load_flow_graph(path, sha256="")
+        return cls(**networks)
 
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""

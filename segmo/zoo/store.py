@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +32,19 @@ class ModelStore:
     A model that is freed while another thread works with it keeps its memory until that work is done.
     """
 
-    def __init__(self, device: str = "auto", budget_bytes: int | None = None, motion_weights: Path | None = None) -> None:
+    def __init__(self, device: str = "auto", budget_bytes: int | None = None, motion_weights: Path | Sequence[Path] = ()) -> None:
         """
         Args:
             device: where models with weights compute: `auto`, `cpu`, `mps`, `cuda` or `cuda:N`.
             budget_bytes: memory that models may take together; None: what is free there when the store first looks, less a reserve.
-            motion_weights: a file that `segmo train` wrote, to be used by the motion model that it is for.
+            motion_weights: a file that `segmo train` wrote, to be used by the motion model that it is for; or one of each network
+                of the lite preset.
 
         Raises:
-            WeightsError: that file holds no weights of a motion network.
+            WeightsError: a file holds no weights of a motion network.
+            SettingsError: two files are for the same network, or for different models.
         """
-        self._trained = TrainedWeights.of(motion_weights) if motion_weights else None
+        self._trained = TrainedWeights.of_all([motion_weights] if isinstance(motion_weights, Path) else motion_weights)
         self._requested, self._budget = device, budget_bytes
         self._device: Device | None = None
         self._models: OrderedDict[tuple[str, str], Any] = OrderedDict()  # the least recently used first
@@ -64,10 +66,10 @@ class ModelStore:
         spec, adapter = find(role, name), _adapter(role, name)
         trained = self._trained_for(spec)
         if spec.weights is None:
-            return f"{adapter.identity}-{trained.sha256[:16]}" if trained else str(adapter.identity)
+            return "-".join([adapter.identity, *(weights.sha256[:16] for weights in trained)])
         if not trained and download.content_unknown(spec.weights):
             finish(download.fetch(spec))
-        content = trained.sha256 if trained else download.fingerprint(spec.weights)
+        content = trained[0].sha256 if trained else download.fingerprint(spec.weights)
         identity = f"{name}-{getattr(adapter, 'version', 1)}-{content[:16]}"
         precision = self._own_device().precision_among(getattr(adapter, "precisions", PRECISIONS))
         return identity if precision == "float32" else f"{identity}-{precision}"
@@ -117,11 +119,13 @@ class ModelStore:
 
     def _load(self, spec: ModelSpec) -> Any:
         adapter, trained = _adapter(spec.role, spec.name), self._trained_for(spec)
-        if spec.weights is None and not trained:
-            return adapter()
+        if spec.weights is None:
+            model = adapter.trained([weights.unchanged_path() for weights in trained]) if trained else adapter()
+            model.identity = self.identity(spec.role, spec.name)
+            return model
         if spec.package and importlib.util.find_spec(spec.package) is None:
             raise SettingsError(f"The {spec.role} model {spec.name} needs the package {spec.package}. Install it with: {spec.install}")
-        path = trained.unchanged_path() if trained else finish(download.fetch(spec))
+        path = trained[0].unchanged_path() if trained else finish(download.fetch(spec))
         device = self._own_device()
         self._make_room(spec, device)
         try:
@@ -134,13 +138,14 @@ class ModelStore:
         model.identity = self.identity(spec.role, spec.name)
         return model
 
-    def _trained_for(self, spec: ModelSpec) -> TrainedWeights | None:
+    def _trained_for(self, spec: ModelSpec) -> tuple[TrainedWeights, ...]:
         """The weights that the user trained, if they are for this role."""
-        if self._trained is None or spec.role != "motion":
-            return None
-        if self._trained.model != spec.name:
-            what = f"{self._trained.path} holds weights of the motion model {self._trained.model}, and this run uses {spec.name}"
-            advice = "the preset lite" if self._trained.model == "lite" else "the preset paper or paper-fast"
+        if not self._trained or spec.role != "motion":
+            return ()
+        first = self._trained[0]
+        if first.model != spec.name:
+            what = f"{first.path} holds weights of the motion model {first.model}, and this run uses {spec.name}"
+            advice = "the preset lite" if first.model == "lite" else "the preset paper or paper-fast"
             raise SettingsError(f"{what}. Choose {advice}, or give weights of {spec.name}.")
         return self._trained
 

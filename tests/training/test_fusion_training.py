@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from segmo.errors import DataError
+from segmo.errors import DataError, SettingsError
 from segmo.lite.fusion import COLOUR, COLOURED, JOINT, PICTURE_PLANES, PLANES, SCALAR_PLANES, VECTORS
 from segmo.networks.weights import read_tensors
 from segmo.training import fusion_task, shards
@@ -20,7 +21,7 @@ from segmo.training.fusion_task import SAMPLES, FusionTask, Samples, changed, ma
 from segmo.training.loop import train
 from segmo.training.shards import SceneKind
 from segmo.types import finish
-from segmo.zoo.lite_motion import load_fusion_graph
+from segmo.zoo.lite_motion import FUSION_WEIGHTS, WEIGHTS, load_fusion_graph
 
 KINDS = (SceneKind(1.0, {"hw": [96, 128], "mover_shares": [0.0, 0.5, 0.5], "size": [60.0, 150.0], "dynamic_share": 0.0}),)
 NEVER = FusionAugmentation(*[0.0] * len(dataclasses.fields(FusionAugmentation)))
@@ -84,6 +85,21 @@ def test_samples_that_another_first_network_made_never_mix(folder, monkeypatch):
     monkeypatch.setattr(fusion_task, "LITE_MOTION", dataclasses.replace(fusion_task.LITE_MOTION, sha256="0" * 64))
     with pytest.raises(DataError, match="another recipe"):
         finish(FusionTask(arguments(folder, folder / "out")).make_data())
+
+
+def test_samples_are_made_with_the_first_network_that_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_SCENES", 1)
+    monkeypatch.setattr(fusion_task, "FRAMES", 7)
+    tensors, notes = read_tensors(WEIGHTS)
+    save_file(tensors | {"head.bias": torch.full((4,), -60.0)}, path := tmp_path / "best.safetensors", notes)  # which sees nothing move
+    task = FusionTask(arguments(tmp_path, tmp_path / "out", first_network=path))
+    finish(task.render(tmp_path / "train", 1, 1))
+    blind, ours = Samples([tmp_path / "train" / "shard_00000.npy"], 1).batch([0]), samples(folder).batch([0])
+    assert torch.equal(blind.moving, ours.moving) and not torch.equal(blind.planes, ours.planes)
+    with pytest.raises(DataError, match="another recipe"):
+        finish(FusionTask(arguments(folder, folder / "out", first_network=path)).make_data())
+    with pytest.raises(SettingsError, match=r"first_network .* holds another network\. Give best\.safetensors of a run of lite\.yaml"):
+        finish(FusionTask(arguments(folder, folder / "out", first_network=FUSION_WEIGHTS)).make_data())
 
 
 def test_seams_are_where_two_movers_meet_and_nowhere_else():

@@ -74,17 +74,36 @@ def test_other_trained_weights_are_another_model(tmp_path):
     assert np.array_equal(loaded[0], expected) and not np.array_equal(*loaded)
 
 
-def test_either_network_of_the_lite_preset_can_be_replaced(tmp_path):
+def second_weights(path: Path) -> Path:
+    """As `segmo train` writes those of the second network: ours with another last layer."""
     with safe_open(FUSION_WEIGHTS, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         notes = {"fusion_widths": file.metadata()["fusion_widths"]}
     tensors["head.bias"] = tensors["head.bias"] + 1
-    save_file(tensors, path := tmp_path / "best.safetensors", notes)
-    model = ModelStore("cpu", motion_weights=path).get("motion", "lite")
+    save_file(tensors, path, notes)
+    return path
+
+
+def test_either_network_of_the_lite_preset_can_be_replaced_or_both(tmp_path):
+    first, second = lite_weights(tmp_path / "first.safetensors", 1), second_weights(tmp_path / "second.safetensors")
     frame = (np.ones((fusion.PLANES, 16, 16), np.float32), np.zeros((fusion.ERRORS, 16, 16), np.uint8), np.zeros(fusion.SCALES, np.float32))
     expected = load_fusion_graph().logits(*frame)
-    np.testing.assert_allclose(model._fusion.logits(*frame), expected + 1, atol=2e-3)  # biases are kept in half precision
-    assert model._network is None  # ours
+    one, both, turned = (ModelStore("cpu", motion_weights=paths) for paths in (second, (first, second), (second, first)))
+    assert one.get("motion", "lite")._network is None  # ours
+    for store in (one, both):
+        found = store.get("motion", "lite")._fusion.logits(*frame)
+        np.testing.assert_allclose(found, expected + 1, atol=2e-3)  # biases are kept in half precision
+    flow = (np.ones((PLANES, 16, 16), np.float32), np.zeros((len(GAPS), 16, 16), np.uint8), np.zeros(SCALES, np.float32))
+    assert np.array_equal(both.get("motion", "lite")._network.logits(*flow), load_flow_graph(first, sha256="").logits(*flow))
+    identities = {store.identity("motion", "lite") for store in (ModelStore("cpu"), ModelStore("cpu", motion_weights=first), one, both)}
+    assert len(identities) == 4 and turned.identity("motion", "lite") == both.identity("motion", "lite")
+
+
+@pytest.mark.parametrize("save", [lite_weights, paper_weights])
+def test_two_files_for_one_network_or_for_two_models_are_refused(save, tmp_path):
+    paths = lite_weights(tmp_path / "one.safetensors"), save(tmp_path / "other.safetensors")
+    with pytest.raises(SettingsError, match=r"cannot be used together\. Give one file, or one for each"):
+        ModelStore("cpu", motion_weights=paths)
 
 
 @pytest.mark.parametrize("prefix", ["", "average."])
