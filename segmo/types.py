@@ -187,7 +187,7 @@ class FlowFields(Shown):
     """Dense optical flow between sampled frames, on a grid that may be coarser than the frames.
 
     `flow[g, t, y, x]` is the displacement, in *grid* pixels, of the content at (x, y) of frame t towards frame t + gaps[g]. Where
-    t + gaps[g] lies outside the clip the field is zero and `valid[g, t]` is false.
+    t + gaps[g] lies outside the clip the field is zero and `valid[g, t]` is false, as where it lies in another shot.
     """
 
     flow: npt.NDArray[np.float16]

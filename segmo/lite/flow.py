@@ -153,10 +153,20 @@ def chained(steps: Sequence[npt.NDArray[np.float16]]) -> Field:
 def error_of(here: Image, there: Image, flow: Field) -> Image:
     """(h, w) absolute grey difference of an (h, w) image to another warped by (h, w, 2) flow; 255 where that leaves the picture."""
     height, width = here.shape
-    target = _grid(height, width) + flow
-    warped = cv2.remap(there, target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    target = targets(flow)
     inside = cv2.inRange(target, (-1, -1), (width, height))
-    answer: Image = cv2.max(cv2.absdiff(here, warped), cv2.bitwise_not(inside))
+    answer: Image = cv2.max(cv2.absdiff(here, warped(there, target)), cv2.bitwise_not(inside))
+    return answer
+
+
+def targets(flow: Field) -> Field:
+    """(h, w, 2) x and y of where (h, w, 2) flow leads from each pixel."""
+    return _grid(*flow.shape[:2]) + flow
+
+
+def warped(there: Image, target: Field) -> Image:
+    """(h, w) what an image shows at the (h, w, 2) targets of flow towards it."""
+    answer: Image = cv2.remap(there, target, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return answer
 
 

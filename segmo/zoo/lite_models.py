@@ -22,6 +22,7 @@ from segmo.lite.flow import GAPS, dense_flow
 from segmo.lite.fusion import FusionInputs, Judges
 from segmo.lite.inputs import network_input
 from segmo.lite.once import once
+from segmo.lite.shots import end_at_cuts, shots_of
 from segmo.lite.views import FrameViews
 from segmo.parallel import parallel_map
 from segmo.settings import MaskSettings
@@ -72,15 +73,20 @@ def _import_ahead() -> None:
 class LiteFlow:
     """Dense inverse search on a grid of 448 pixels."""
 
-    identity = "lite-flow-6"
+    identity = "lite-flow-7"
 
     def flow(self, clip: Clip) -> Steps[FlowFields]:
         """Flow at gaps of one and four frames; of the source too, where the sampled ones lie farther apart."""
         Thread(target=_import_ahead, daemon=True).start()
+        sampled, gaps = clip.source_indices, np.array(GAPS)[:, None]
+        there = sampled[np.clip(np.arange(len(clip)) + gaps, 0, len(clip) - 1)]
         if not len(clip.between):
             found = yield from dense_flow(lite_pictures.grey(clip))
+            end_at_cuts(found, sampled, there, lite_pictures.cuts(clip))
             return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw)
-        found, now = yield from sampled_flow(lite_pictures.by_index(clip), clip.source_indices.tolist(), clip.step)
+        found, now = yield from sampled_flow(lite_pictures.by_index(clip), sampled.tolist(), clip.step)
+        end_at_cuts(found, sampled, there, lite_pictures.cuts(clip))
+        end_at_cuts(now, sampled, sampled + gaps * clip.step, lite_pictures.cuts(clip))
         return FlowFields(found.flow, found.error, found.valid, GAPS, clip.hw, now.flow, now.error, now.valid)
 
 
@@ -215,7 +221,7 @@ class LiteMotion:
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, maps.shape[1:])
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
         camera, seam = verification.describe_camera(seen.tests), seen.seam.astype(np.float16)
-        notes = lite_pictures.notes(inputs.clip)
+        notes = (*lite_pictures.notes(inputs.clip), *_told_of_cuts(shots_of(_need(inputs.flow).valid)))
         return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera, notes, seam)
 
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
@@ -304,7 +310,7 @@ class LiteMasks:
             painted = objects.find_objects(logits > 0, lab, fields.flow, fields.photometric_error, fields.valid, meeting)
             painted, clicked = corrections.claim_added(painted, corrected.added, settings.corrections)
         yield 0.6
-        return finish_masks(clip, logits, painted, evidence, settings, clicked)
+        return finish_masks(clip, logits, painted, evidence, settings, shots_of(fields.valid), clicked)
 
 
 def against_heading(
@@ -328,7 +334,12 @@ def against_heading(
 def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
     """Links to neighbouring frames on a grid of `hw`."""
     ahead, back = fields.gap(1), fields.gap(-1)
-    return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw)
+    return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw, shots_of(fields.valid))
+
+
+def _told_of_cuts(shots: Sequence[slice]) -> tuple[str, ...]:
+    told = f"The clip has {len(shots)} shots. An object keeps its number in another only if that goes on where its own ended."
+    return (told,) if len(shots) > 1 else ()
 
 
 def finish_masks(
@@ -337,11 +348,12 @@ def finish_masks(
     painted: npt.NDArray[np.int32],
     evidence: MotionEvidence,
     settings: MaskSettings,
+    shots: Sequence[slice],
     clicked: Sequence[int] = (),
 ) -> ObjectMasks:
     """Select the objects worth keeping and those that were clicked, number them by size and bring them to the size of the frames."""
     numbered = np.zeros(painted.shape, np.uint8)
-    selected = worth_keeping(painted, settings, clicked)
+    selected = worth_keeping(painted, settings, clicked, shots)
     for number, kept in enumerate(selected, start=1):
         numbered[painted == kept] = number
     clicked = [number for number, kept in enumerate(selected, start=1) if kept in clicked]
@@ -351,7 +363,7 @@ def finish_masks(
         return refinement.full_size(logits[t], numbered[t], pictures[t], clip.hw)
 
     labels = np.stack(list(parallel_map(full_size, range(len(clip)))))
-    ids = np.array(worth_keeping(labels, settings, clicked), np.int64)  # drawing to the edges can swallow the smallest
+    ids = np.array(worth_keeping(labels, settings, clicked, shots), np.int64)  # drawing to the edges can swallow the smallest
     if not len(ids):
         return no_objects(clip)
     table = np.zeros(256, np.uint8)
@@ -360,16 +372,19 @@ def finish_masks(
     return ObjectMasks(table[labels], np.arange(1, len(ids) + 1), np.array(scores, np.float32))
 
 
-def worth_keeping(labels: npt.NDArray[np.integer[Any]], settings: MaskSettings, clicked: Sequence[int] = ()) -> list[int]:
+def worth_keeping(
+    labels: npt.NDArray[np.integer[Any]], settings: MaskSettings, clicked: Sequence[int] = (), shots: Sequence[slice] = ()
+) -> list[int]:
     """Ids in (T, h, w) labels, largest first, of objects that are large enough and seen for long enough; `clicked` ones are kept anyway.
 
-    The smallest must be seen for a quarter of the clip, others for as much less as they are larger: a foot that shows on the far side of
+    The smallest must be seen for a quarter of their shot, others for as much less as they are larger: a foot that shows on the far side of
     somebody else for a few frames is not one more object.
     """
-    area, quarter = _areas(labels), len(labels) / 4
+    area = _areas(labels)
     seen = (area > 0).sum(axis=0)
+    quarter = sum(len(labels[shot]) * (area[shot] > 0).any(axis=0) for shot in shots or [slice(None)]) / 4
     total = area.sum(axis=0)
-    kept = (total >= settings.min_area * labels[0].size * np.maximum(seen, quarter)) & (seen >= min(SHORTEST_STAY, quarter))
+    kept = (total >= settings.min_area * labels[0].size * np.maximum(seen, quarter)) & (seen >= np.minimum(SHORTEST_STAY, quarter))
     kept[0] = False
     by_size = np.argsort(-total, kind="stable")
     largest = [int(k) for k in by_size if kept[k] and k not in clicked][: settings.max_objects]

@@ -12,6 +12,7 @@ from segmo.lite.flow import AS_IT_IS, Exposure, grey_grid, picture_grid
 from segmo.lite.once import once
 from segmo.lite.overlays import Regions, find_overlays, paint_over
 from segmo.lite.refinement import lab_grid
+from segmo.lite.shots import find_cuts, where_between
 from segmo.lite.watermarks import Watermark
 from segmo.types import Bool, Clip, Tracks
 
@@ -81,6 +82,21 @@ def notes(clip: Clip) -> tuple[str, ...]:
         return ()
     count = len(clip) if lying is None or mark is not None else int(lying.any(axis=(1, 2)).sum())
     return (f"What lies on the picture in {count} of {len(clip)} frames, such as a caption or a mark, is no object.",)
+
+
+def cuts(clip: Clip) -> tuple[int, ...]:
+    """Indices in the source of the first frames of all shots but the first."""
+
+    def made() -> tuple[int, ...]:
+        height, width = grid_size(clip.hw)
+        found, sampled = find_cuts(lab(clip, (height // 2, width // 2)), grey(clip), _steps(clip)), clip.source_indices
+        if not found or not len(clip.between):
+            return tuple(sampled[found].tolist())
+        frames, indices = by_index(clip), np.sort(np.concatenate([sampled, clip.between_indices]))
+        around = [indices[(indices >= sampled[t - 1]) & (indices <= sampled[t])].tolist() for t in found]
+        return tuple(near[where_between([frames[index] for index in near])] for near in around)
+
+    return once(clip, "cuts", made)
 
 
 def grey(clip: Clip) -> npt.NDArray[np.uint8]:

@@ -57,6 +57,18 @@ def test_two_objects_that_cross_keep_their_ids(tmp_path: Path) -> None:
     assert region_similarity(labels > 0, truth > 0).mean() > 0.7
 
 
+def test_nothing_goes_on_across_a_cut(tmp_path: Path) -> None:
+    scenes = [render_clip(scene, 20) for scene in (scenarios.two_crossing(), scenarios.small_fast())]
+    write_mp4(path := tmp_path / "cut.mp4", np.concatenate([scene.frames for scene in scenes]), 24.0)
+    result = segment(path)
+    before, after = result.masks.labels[:20], result.masks.labels[20:]
+    assert not set(np.unique(before)) & set(np.unique(after)) - {0}
+    for labels, scene in zip((before, after), scenes, strict=True):
+        assert region_similarity(labels > 0, scene.moving_labels > 0).mean() > 0.6
+    assert not (result.tracks.visible[:, :20].any(axis=1) & result.tracks.visible[:, 20:].any(axis=1)).any()
+    assert any("The clip has 2 shots." in warning for warning in result.warnings)
+
+
 def test_a_run_never_loads_torch(tmp_path: Path) -> None:
     """Its import alone would be a tenth of the time of a short clip."""
     clip = tmp_path / "clip"
