@@ -34,7 +34,7 @@ class _Limits:
     """Bhattacharyya coefficient."""
 
 
-CLOSE, APART = _Limits(0.7, 0.95), _Limits(0.5, 0.85)
+CLOSE, APART = _Limits(0.7, 0.9), _Limits(0.5, 0.85)
 FLASH = 2  # frames that a flash, or a frame that got lost, may take
 FADE = 12  # steps of the source on either side of black frames after which a picture has its colours again
 PATCH = 16  # pixels across
