@@ -191,7 +191,7 @@ def test_weights_that_do_not_load_are_to_be_deleted_unless_they_are_the_user_s_o
     monkeypatch.setattr(big, "load", refuse)
     store = ModelStore("cpu")
     if trained:
-        monkeypatch.setattr(store, "_trained_for", lambda _: SimpleNamespace(unchanged_path=lambda: tmp_path / "mine.pth"))
+        monkeypatch.setattr(store, "_trained_for", lambda _: (SimpleNamespace(unchanged_path=lambda: tmp_path / "mine.pth"),))
     with pytest.raises(WeightsError) as told:
         store.get("masks", "big")
     where = tmp_path / "weights/someone/masks"
