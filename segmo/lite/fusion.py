@@ -50,6 +50,11 @@ class Judges:
     """(T, G, h, w) photometric error of the flow."""
     tests: list[FrameTest | None]
 
+    def part(self, frames: slice) -> Judges:
+        """What is known of some frames that follow each other."""
+        maps = self.network[frames], self.cue[frames], self.joint[frames], self.residual[frames]
+        return Judges(*maps, self.error[frames], self.tests[frames])
+
 
 @dataclass(frozen=True, eq=False)
 class FusionInput:

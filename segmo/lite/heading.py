@@ -16,6 +16,7 @@ import numpy.typing as npt
 from segmo.lite.parallax import EgoMotion, ego_motion_along, epipolar_parts
 from segmo.lite.verification import BACKWARDS_PX, FrameTest, longest_gap
 from segmo.lite.views import FrameViews
+from segmo.parallel import parallel_map
 
 Field = npt.NDArray[np.floating[Any]]
 
@@ -28,8 +29,29 @@ HOLE_PX = 9  # width in map pixels of a bare surface that belongs to what moves 
 DISAGREEMENT = 0.3  # of long and short flow, as a share: what repeats (lane markings) is matched with its neighbour over the long gap
 
 
+def driven_against(
+    flow: npt.NDArray[np.float16], valid: npt.NDArray[np.bool_], tests: list[FrameTest | None], motions: list[EgoMotion | None]
+) -> npt.NDArray[np.float32]:
+    """(T, h, w) evidence in [0, 1] on the map grid that pixels move against a camera that drives ahead; 0 where none does.
+
+    Args:
+        flow: (G, T, H, W, 2) at `GAPS` of the frames of a shot, and which of it exists (G, T).
+        tests: one a frame.
+        motions: as of `clip_heading`.
+    """
+    towards = clip_heading(motions)
+
+    def one(t: int) -> npt.NDArray[np.float32]:
+        test = tests[t]
+        if test is None or towards is None:
+            return np.zeros((flow.shape[2] // 2, flow.shape[3] // 2), np.float32)
+        return against_heading(FrameViews(flow[:, t], valid[:, t]), test, towards)
+
+    return np.stack(list(parallel_map(one, range(len(tests)))))
+
+
 def clip_heading(motions: list[EgoMotion | None]) -> Field | None:
-    """Where a camera drives through a whole clip: a (3,) unit vector, x right, y down, z ahead.
+    """Where a camera drives through a whole shot: a (3,) unit vector, x right, y down, z ahead.
 
     Args:
         motions: of the camera over each frame's future; None where it is not known.
@@ -59,7 +81,7 @@ def motion_ahead(views: FrameViews) -> EgoMotion | None:
     return motion if gap > 0 else EgoMotion(-motion.translation, -motion.rotation, motion.spread_px, motion.parallax_px)
 
 
-def against_heading(views: FrameViews, test: FrameTest, heading: Field) -> Field:
+def against_heading(views: FrameViews, test: FrameTest, heading: Field) -> npt.NDArray[np.float32]:
     """(h, w) evidence in [0, 1] on the map grid that a pixel moves against the heading of the camera, as nothing static can.
 
     Counts only where flow explains the picture better than the camera's motion does, so that there is texture, and where flow over one

@@ -5,7 +5,7 @@ Everything works on logits (natural log odds, clipped), which add up as independ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
 from typing import Any
 
 import cv2
@@ -48,20 +48,8 @@ def wide_blur(image: Field, sigma: float) -> Field:
 class FlowLinks:
     """Flow to both neighbours on the grid of the maps, and how far to trust it: what temporal filtering needs."""
 
-    def __init__(
-        self,
-        ahead: npt.NDArray[np.float16],
-        back: npt.NDArray[np.float16],
-        errors: npt.NDArray[np.uint8],
-        hw: tuple[int, int],
-        shots: Sequence[slice] = (),
-    ):
-        """Bring (T, h, w, 2) flow by +1 and -1 and its (2, T, h, w) photometric errors (of +1, then -1) to a grid of `hw`.
-
-        Args:
-            shots: the frames of each, if there are several.
-        """
-        self.shots = list(shots) or [slice(0, len(ahead))]
+    def __init__(self, ahead: npt.NDArray[np.float16], back: npt.NDArray[np.float16], errors: npt.NDArray[np.uint8], hw: tuple[int, int]):
+        """Bring (T, h, w, 2) flow by +1 and -1 and its (2, T, h, w) photometric errors (of +1, then -1) to a grid of `hw`."""
         scale = np.array([hw[1] / ahead.shape[2], hw[0] / ahead.shape[1]], np.float32)
 
         def shrink_flow(field: npt.NDArray[np.float16]) -> Field:
@@ -75,6 +63,13 @@ class FlowLinks:
         self.back = np.stack(list(parallel_map(shrink_flow, back)))
         self.trust_ahead = np.stack(list(parallel_map(shrink_trust, errors[0])))
         self.trust_back = np.stack(list(parallel_map(shrink_trust, errors[1])))
+
+    def part(self, frames: slice) -> FlowLinks:
+        """Those of some frames that follow each other."""
+        part = copy.copy(self)
+        for name, links in vars(self).items():
+            setattr(part, name, links[frames])
+        return part
 
     def smooth(self, logits: Field, weight: float = TEMPORAL_WEIGHT) -> Field:
         """(T, h, w[, C]) logits after a forward and a backward recursive filter along the flow; the mean of both."""
@@ -161,7 +156,7 @@ def colour_and_place(motion: Field, lab: npt.NDArray[np.uint8], links: FlowLinks
         surroundings = np.stack(list(parallel_map(lambda p: wide_blur(p, near), probability)))
         inside = by_root_of_size(np.clip(2 * probability - 1, 0, 1))
         outside = np.clip(1 - 2 * probability, 0, 1) * (0.2 + surroundings)
-        colour = np.concatenate([_block_colours(bins[shot], inside[shot], outside[shot]) for shot in links.shots])
+        colour = _block_colours(bins, inside, outside)
         place = np.stack(list(parallel_map(lambda p: logit(wide_blur(p, nearer)), probability)))
         logits = links.smooth(MOTION_WEIGHT * motion + COLOUR_WEIGHT * colour + PLACE_WEIGHT * place, weight=0.4)
     return logits, colour

@@ -9,7 +9,7 @@ as the flow does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,19 @@ def verify_regions(probability: Field, opinion: Field, against: Field, tests: li
         if region.share >= SMALLEST_SHARE:
             best = max(best, odds - BEST_OF_MANY)
     return (probability * weight[regions]).astype(np.float32), float(scipy.special.expit(best))
+
+
+def verify_shots(
+    probability: Field, opinion: Field, against: Field, tests: list[FrameTest | None], shots: Sequence[slice]
+) -> tuple[Field, float]:
+    """As `verify_regions`, each shot by itself; of several shots, those that are too short for any test show nothing."""
+    answers = [
+        verify_regions(probability[shot], opinion[shot], against[shot], tests[shot])
+        if len(shots) == 1 or any(tests[shot])
+        else (np.zeros_like(probability[shot]), 0.0)
+        for shot in shots
+    ]
+    return np.concatenate([maps for maps, _ in answers]), max(anything for _, anything in answers)
 
 
 def _regions(inside: npt.NDArray[np.bool_], against: Field) -> tuple[npt.NDArray[np.int32], int]:

@@ -173,6 +173,10 @@ class Judged:
     """(T, h, w, 3) CIE L*a*b*."""
     links: refinement.FlowLinks
 
+    def inputs(self, shot: slice) -> FusionInputs:
+        """Inputs of the second network for the frames of a shot."""
+        return FusionInputs(self.judges.part(shot), self.lab[shot], self.links.part(shot))
+
 
 @dataclass(frozen=True, eq=False)
 class Observation:
@@ -217,11 +221,12 @@ class LiteMotion:
     def evidence(self, inputs: MotionInputs) -> Steps[MotionEvidence]:
         """Probability maps on half the flow grid, pooled along the tracks."""
         seen = yield from self.observe(inputs.clip, _need(inputs.flow))
-        maps, moving_score = verification.verify_regions(seen.probability, seen.opinion, seen.against, seen.tests)
+        shots = shots_of(_need(inputs.flow).valid)
+        maps, moving_score = verification.verify_shots(seen.probability, seen.opinion, seen.against, seen.tests, shots)
         positions = rescale_points(inputs.tracks.positions_xy, inputs.clip.hw, maps.shape[1:])
         tracks = trajectories.pool(maps, positions, inputs.tracks.visibility * inputs.tracks.confidence)
         camera, seam = verification.describe_camera(seen.tests), seen.seam.astype(np.float16)
-        notes = (*lite_pictures.notes(inputs.clip), *_told_of_cuts(shots_of(_need(inputs.flow).valid)))
+        notes = (*lite_pictures.notes(inputs.clip), *_told_of_cuts(shots))
         return MotionEvidence(np.clip(tracks, 0, 1), maps.astype(np.float16), moving_score, camera, notes, seam)
 
     def judge(self, clip: Clip, fields: FlowFields) -> Steps[Judged]:
@@ -249,26 +254,30 @@ class LiteMotion:
                 yield 0.8 * len(looks) / frames
         network, tests = np.stack([seen.opinion for seen in looks]), [seen.test for seen in looks]
         cue = np.concatenate([chunk.result() for chunk in cue_chunks])
-        standing_out = np.stack([resize_image(frame, hw) for frame in cues.cue_probability(cue)])
-        against = against_heading(now, tests, [seen.motion for seen in looks])
+        shots, motions = shots_of(fields.valid), [seen.motion for seen in looks]
+        standing_out = np.stack([resize_image(frame, hw) for shot in shots for frame in cues.cue_probability(cue[shot])])
+        driven = [heading.driven_against(now.flow[:, shot], now.valid[:, shot], tests[shot], motions[shot]) for shot in shots]
+        against = np.concatenate(driven)
         evidence = NETWORK_WEIGHT * cues.logit(network) + CUE_WEIGHT * cues.logit(standing_out) + HEADING_WEIGHT * against
         links = flow_links(fields, hw)
         joint = cues.sigmoid(links.smooth(cues.logit(cues.sigmoid(evidence))))
         errors, residual = np.stack([seen.error for seen in looks]), np.stack([seen.residual for seen in looks]).astype(np.float32)
         judges = Judges(network, standing_out, joint, residual, errors, tests)
-        return Judged(judges, np.broadcast_to(against, joint.shape), lite_pictures.lab(clip, hw), links)
+        return Judged(judges, against, lite_pictures.lab(clip, hw), links)
 
     def observe(self, clip: Clip, fields: FlowFields) -> Steps[Observation]:
         """What moves according to all judges, before it is asked whether a static scene could look the same."""
         judged = yield from self.judge(clip, fields)
         model = self._fusion = self._fusion or load_fusion_graph()
-        inputs = FusionInputs(judged.judges, judged.lab, judged.links)
+        shots = shots_of(fields.valid)
+        frames = [(inputs, t) for shot in shots for inputs in [judged.inputs(shot)] for t in range(shot.stop - shot.start)]
 
-        def judge(t: int) -> npt.NDArray[np.float32]:
+        def judge(frame: tuple[FusionInputs, int]) -> npt.NDArray[np.float32]:
+            inputs, t = frame
             seen = inputs.frame(t)
             return model.logits(seen.planes, seen.error, seen.scales)
 
-        logits = np.stack(list(parallel_map(judge, range(len(clip)))))
+        logits = np.stack(list(parallel_map(judge, frames)))
         yield 0.95
         moving = cues.logit(cues.sigmoid(logits[:, 0] + HEADING_WEIGHT * judged.against))
         probability = cues.sigmoid(judged.links.smooth(moving, STEADYING))
@@ -313,28 +322,10 @@ class LiteMasks:
         return finish_masks(clip, logits, painted, evidence, settings, shots_of(fields.valid), clicked)
 
 
-def against_heading(
-    fields: FlowFields, tests: list[verification.FrameTest | None], motions: list[parallax.EgoMotion | None]
-) -> npt.NDArray[np.float32]:
-    """(T, h, w) evidence in [0, 1] that pixels move against a camera that drives ahead; (T, 1, 1) of 0 where none does."""
-    towards = heading.clip_heading(motions)
-    if towards is None:
-        return np.zeros((len(tests), 1, 1), np.float32)
-    shape = next(test.gain.shape for test in tests if test is not None)
-
-    def one(t: int) -> npt.NDArray[np.float32]:
-        test = tests[t]
-        if test is None:
-            return np.zeros(shape, np.float32)
-        return heading.against_heading(FrameViews(fields.flow[:, t], fields.valid[:, t]), test, towards)
-
-    return np.stack(list(parallel_map(one, range(len(tests)))))
-
-
 def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
     """Links to neighbouring frames on a grid of `hw`."""
     ahead, back = fields.gap(1), fields.gap(-1)
-    return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw, shots_of(fields.valid))
+    return refinement.FlowLinks(fields.flow[ahead], fields.flow[back], fields.photometric_error[[ahead, back]], hw)
 
 
 def _told_of_cuts(shots: Sequence[slice]) -> tuple[str, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from segmo.lite.verification import FrameTest, verify_regions
+from segmo.lite.verification import FrameTest, verify_regions, verify_shots
 
 SHAPE = (6, 80, 120)
 REGION = np.zeros(SHAPE, bool)
 REGION[:, 10:25, 20:40] = True
 
 
-def judged(violation: float, gain: float, *, against: float = 0.0, ahead: bool = False) -> tuple[np.ndarray, float]:
+def clip(violation: float, gain: float, *, against: float = 0.0, ahead: bool = False) -> tuple:
+    """What is known of a clip in which one region may move, as `verify_regions` takes it."""
     probability = np.where(REGION, 0.92, 0.1).astype(np.float32)
     tests = []
     for frame in REGION:
@@ -20,7 +21,11 @@ def judged(violation: float, gain: float, *, against: float = 0.0, ahead: bool =
             FrameTest(np.where(frame, violation, 0.05), nowhere, np.where(frame, gain, 0.0), frame & ahead, steady, 0.05, "travels")
         )
     opinion = np.where(REGION, 0.75, 0.1).astype(np.float32)
-    return verify_regions(probability, opinion, np.where(REGION, np.float32(against), np.float32(0)), tests)
+    return probability, opinion, np.where(REGION, np.float32(against), np.float32(0)), tests
+
+
+def judged(violation: float, gain: float, **more) -> tuple[np.ndarray, float]:
+    return verify_regions(*clip(violation, gain, **more))
 
 
 def test_a_region_off_its_epipolar_lines_moves() -> None:
@@ -66,3 +71,16 @@ def test_no_region_means_nothing_moves_and_no_test_means_no_doubt() -> None:
     assert verify_regions(quiet, quiet, 0 * quiet, [None] * len(quiet))[1] == 0
     maps, anything = verify_regions(np.where(REGION, 0.9, 0.1).astype(np.float32), quiet, 0 * quiet, [None] * len(REGION))
     assert maps[REGION].min() > 0.85 and anything == 1
+
+
+def test_each_shot_is_judged_as_a_clip_of_its_own_and_one_without_tests_shows_nothing() -> None:
+    moving, still = clip(violation=3.0, gain=15), clip(violation=0.03, gain=15)
+    untested = (*still[:3], [None] * len(REGION))
+    maps = [np.concatenate(part) for part in zip(still[:3], moving[:3], untested[:3], strict=True)]
+    tests = [*still[3], *moving[3], *untested[3]]
+    maps, anything = verify_shots(*maps, tests, [slice(0, 6), slice(6, 12), slice(12, 18)])
+    for answer, alone in zip((maps[:6], maps[6:12]), (still, moving), strict=True):
+        assert np.array_equal(answer, verify_regions(*alone)[0])
+    assert not maps[12:].any()
+    assert anything == verify_regions(*moving)[1] > 0.5
+    assert verify_shots(*untested, [slice(0, 6)])[1] == 1  # a clip too short for tests is not doubted
