@@ -329,7 +329,7 @@ def flow_links(fields: FlowFields, hw: tuple[int, int]) -> refinement.FlowLinks:
 
 
 def _told_of_cuts(shots: Sequence[slice]) -> tuple[str, ...]:
-    told = f"The clip has {len(shots)} shots. An object keeps its number in another only if that goes on where its own ended."
+    told = f"The clip has {len(shots)} shots. An object keeps its number in a later one only where the camera returns to its scene."
     return (told,) if len(shots) > 1 else ()
 
 
