@@ -189,7 +189,7 @@ def test_stop_keeps_what_is_finished_and_the_next_run_goes_on_from_there(open_pa
     wait_for_state(page, "flow", "running")
     page.locator("#stop").click()
     expect(page.locator("#message")).to_contain_text("Stopped")
-    wait_for_state(page, "flow", "stopped")
+    expect(page.locator('.step[data-state="stopped"]')).to_have_count(1)  # flow, or what came after it before the click was heard
     open_tab(page, TABS["frames"])
     wait_for_pictures(page, "#frames_gallery", 12)
     page.locator("#run").click()  # waits for the first run if that had not really ended
