@@ -80,8 +80,9 @@ def test_players_are_compared_as_before(open_page: OpenPage) -> None:
 def test_the_answer_to_a_press_is_on_the_screen(open_page: OpenPage) -> None:
     """Run stays in sight in the settings, far below the message that answers it."""
     page = open_page(1280, 700)
-    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
-    expect(page.locator("#steps")).not_to_be_in_viewport()
+    page.wait_for_function(  # the page grows for a while
+        "() => { scrollTo(0, document.body.scrollHeight); return document.querySelector('#steps').getBoundingClientRect().bottom < 0; }"
+    )
     page.locator("#setting-threshold :is(textarea, input)").fill("much")
     page.locator("#run").click()
     expect(page.locator("#message .error")).to_be_in_viewport()
