@@ -199,22 +199,13 @@ def find_objects(
         flow: (G, T, H, W, 2) on the flow grid, with its (G, T, H, W) photometric `error` and (G, T) `valid`, which tells where shots end.
         meeting: (T, h, w) probability that two objects meet.
     """
-    painted = np.zeros(foreground.shape, np.int32)
-    for shot in shots_of(valid):
-        meets = None if meeting is None else meeting[shot]
-        found = _of_shot(foreground[shot], lab[shot], flow[:, shot], error[:, shot], valid[:, shot], meets)
-        painted[shot] = np.where(found > 0, found + painted.max(), 0)
-    return resume(painted, lab, shots_of(valid))
-
-
-def _of_shot(
-    foreground: npt.NDArray[np.bool_],
-    lab: npt.NDArray[np.uint8],
-    flow: npt.NDArray[np.float16],
-    error: npt.NDArray[np.uint8],
-    valid: npt.NDArray[np.bool_],
-    meeting: npt.NDArray[np.floating[Any]] | None,
-) -> Labels:
+    if len(shots := shots_of(valid)) > 1:
+        painted = np.zeros(foreground.shape, np.int32)
+        for shot in shots:
+            meets = None if meeting is None else meeting[shot]
+            found = find_objects(foreground[shot], lab[shot], flow[:, shot], error[:, shot], valid[:, shot], meets)
+            painted[shot] = np.where(found > 0, found + painted.max(), 0)
+        return resume(painted, lab, shots)
     components, count = connected_components(foreground, None if meeting is None else seams(meeting))
     seeds = seed_points(components)
     if not len(seeds):

@@ -53,18 +53,19 @@ def find_cuts(lab: Image, grey: Image, steps: float = 1.0) -> list[int]:
     """
     colours = list(parallel_map(_colours, lab))
     shown = [t for t, picture in enumerate(lab) if _textured(picture[..., 0]).sum() >= FEWEST_PATCHES]  # black ones are of the shot before
-    searches, cuts = Searches(), []
+    searches, cuts, begin = Searches(), list[int](), 0
     for at, (before, after) in enumerate(pairwise(shown), start=1):
         aside = round(FADE / steps) if after - before > 1 else 0
-        one, other = shown[max(0, at - 1 - aside)], shown[min(at + aside, len(shown) - 1)]
+        one, other = shown[max(begin, at - 1 - aside)], shown[min(at + aside, len(shown) - 1)]
         near = (other - one) * steps <= NEAR
         limits = CLOSE if near else APART
         if colours[one] @ colours[other] >= limits.colours:
             continue
-        around = product(shown[max(0, at - 1 - FLASH) : at], shown[at : at + 1 + FLASH]) if near else ()
+        around = product(shown[max(begin, at - 1 - FLASH) : at], shown[at : at + 1 + FLASH]) if near else ()
         pairs = [(one, other), *((here, there) for here, there in around if colours[here] @ colours[there] >= limits.colours)]
         if all(_likeness(grey[here], grey[there], searches) < limits.patches for here, there in pairs):
             cuts.append(after)
+            begin = at
     return cuts
 
 
@@ -104,26 +105,28 @@ def resume(painted: npt.NDArray[np.int32], lab: Image, shots: Sequence[slice]) -
         shots: the frames of each.
     """
     owner, searches = np.arange(int(painted.max(initial=0)) + 1, dtype=np.int32), Searches()
-    for number, shot in enumerate(shots):
-        start = lab[shot.start]
-        for earlier in reversed(shots[: max(0, number - 1)]):
-            end = lab[earlier.stop - 1]
-            if _colours(start) @ _colours(end) < CLOSE.colours or _likeness(start[..., 0], end[..., 0], searches) < CLOSE.patches:
+    firsts, lasts = (
+        [(t, lab[t, ..., 0], _colours(lab[t])) for t in ends] for ends in zip(*((s.start, s.stop - 1) for s in shots), strict=True)
+    )
+    for number, (start, here, colours) in enumerate(firsts):
+        for end, there, others in reversed(lasts[: max(0, number - 1)]):
+            if colours @ others < CLOSE.colours or _likeness(here, there, searches) < CLOSE.patches:
                 continue
-            x, y = np.moveaxis(np.rint(targets(searches.flow(start[..., 0], end[..., 0]))).astype(int), -1, 0)
-            before = painted[earlier.stop - 1][np.clip(y, 0, x.shape[0] - 1), np.clip(x, 0, x.shape[1] - 1)]
-            owner = _with_those_before(owner, painted[shot.start], before)
+            x, y = np.moveaxis(np.rint(targets(searches.flow(here, there))).astype(int), -1, 0)
+            before = painted[end][np.clip(y, 0, x.shape[0] - 1), np.clip(x, 0, x.shape[1] - 1)]
+            for one, other in _goes_on(painted[start], before):
+                owner[one] = owner[other]
             break
     return owner[painted]
 
 
-def _with_those_before(owner: npt.NDArray[np.int32], here: npt.NDArray[np.int32], before: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Owners of objects in which each object of an (h, w) frame belongs to the one of those before that it has most in common with."""
-    both = np.zeros((len(owner), len(owner)), np.int64)
-    np.add.at(both, (here.ravel(), before.ravel()), 1)
-    alike = 2 * both > np.maximum(both.sum(axis=1)[:, None], both.sum(axis=0))
-    alike[0] = alike[:, 0] = False
-    return np.where(alike.any(axis=1), owner[alike.argmax(axis=1)], owner)
+def _goes_on(here: npt.NDArray[np.int32], before: npt.NDArray[np.int32]) -> list[tuple[int, int]]:
+    """Objects of an (h, w) frame, each with the one of those before that covers more than half of it, and it more than half of that."""
+    pairs, counts = np.unique(np.stack([here.ravel(), before.ravel()]), axis=1, return_counts=True)
+    areas = (np.bincount(labels.ravel()) for labels in (here, before))
+    larger = np.maximum(*(area[side] for area, side in zip(areas, pairs, strict=True)))
+    found = pairs[:, (2 * counts > larger) & pairs.all(axis=0)]
+    return [(int(one), int(other)) for one, other in found.T]
 
 
 def _colours(lab: Image) -> npt.NDArray[np.float64]:

@@ -65,6 +65,7 @@ def test_black_frames_belong_to_the_shot_before_them():
     scene, black = shot(1, GREEN, 16), np.zeros((5, 128, 224, 3), np.uint8)
     assert cuts(np.concatenate([scene[:8], black, scene[13:]])) == []
     assert cuts(np.concatenate([scene[:8], black, shot(2, RED, 8)])) == [13]
+    assert cuts(np.concatenate([scene[:10], shot(2, RED, 4), black, scene[10:]])) == [10, 19]  # not one for what came before the red one
 
 
 def test_scenes_that_fade_through_black_are_two_and_one_that_comes_back_is_one():
